@@ -1,0 +1,1 @@
+"""Sluiceway, a proxy-wasm host: the public names, and nothing else."""

@@ -1,0 +1,39 @@
+"""Builds `host._core`, the C core, with cffi in API mode.
+
+The declarations are the `*.cdef.h` files of this folder (`types.cdef.h` first, as it names the types of the others),
+the code is its `*.c` files. This module runs at build time only and imports nothing of `host`, which needs its result.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from cffi import FFI
+
+CORE = Path(__file__).resolve().parent
+ROOT = CORE.parent.parent
+sys.path.insert(0, str(ROOT))  # the table of host functions is read from `abi`, which a build has only as source
+
+COMPILE_ARGUMENTS = ["-std=c11", "-O3", "-fvisibility=hidden", "-Wall", "-Wextra", "-Werror=implicit-function-declaration",
+                     "-Wno-unused-parameter"]
+
+
+def declarations() -> str:
+    """Return all cdef text, `types.cdef.h` first."""
+    files = sorted(CORE.glob("*.cdef.h"), key=lambda path: (path.name != "types.cdef.h", path.name))
+    return "\n".join(path.read_text() for path in files)
+
+
+ffibuilder = FFI()
+ffibuilder.cdef(declarations())
+ffibuilder.set_source(
+    "host._core",
+    '#include "core.h"',
+    sources=[str(path.relative_to(ROOT)) for path in sorted(CORE.glob("*.c"))],
+    include_dirs=[str(CORE.relative_to(ROOT))],
+    depends=[str(path.relative_to(ROOT)) for path in sorted(CORE.glob("*.h"))],
+    libraries=["dl", "pthread"],
+    extra_compile_args=COMPILE_ARGUMENTS,
+    py_limited_api=True,
+)

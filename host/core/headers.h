@@ -1,0 +1,62 @@
+/* Ordered header maps (fields and pseudo-headers) with lower-case names, held in one arena.
+ *
+ * A map is what plugins, native filters and the HTTP rooms share: the message parsers fill it, the writers read it.
+ * It knows nothing of HTTP's rules; names are looked up without regard to case and stored in lower case (HTTP/2, Envoy). */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct {
+    uint32_t name, name_length;   /* offset and length in the arena */
+    uint32_t value, value_length;
+} sw_field;
+
+typedef struct sw_headers {
+    char *bytes;
+    uint32_t used, size;
+    sw_field *fields;
+    uint32_t count, capacity;
+    uint32_t limit_bytes;  /* upper bound of the arena in use; 0 = SW_HEADERS_MOST_BYTES */
+} sw_headers;
+
+enum { SW_HEADERS_MOST_BYTES = 1 << 24 };
+
+void sw_headers_init(sw_headers *headers);
+void sw_headers_free(sw_headers *headers);
+sw_headers *sw_headers_new(void);
+void sw_headers_delete(sw_headers *headers);
+/* Empties the map; its memory is kept for the next message unless it is large. */
+void sw_headers_clear(sw_headers *headers);
+size_t sw_headers_count(const sw_headers *headers);
+
+/* Room for `length` more bytes in the arena: a parser copies a whole head there and adds fields by offset. NULL = full. */
+char *sw_headers_reserve(sw_headers *headers, size_t length);
+/* Adds a field whose bytes are in the arena already (the name in lower case). false = out of memory. */
+bool sw_headers_push(sw_headers *headers, sw_field field);
+
+/* The index of the first field of that name at or after `from`; -1 = none. */
+int64_t sw_headers_find(const sw_headers *headers, const char *name, size_t name_length, size_t from);
+/* These return 0, or -1 when the map would grow over its limit or memory is out; the map is then as it was. */
+int sw_headers_add(sw_headers *headers, const char *name, size_t name_length, const char *value, size_t value_length);
+/* One field of the name remains, at the place of the first. */
+int sw_headers_set(sw_headers *headers, const char *name, size_t name_length, const char *value, size_t value_length);
+/* Returns how many fields were removed. */
+size_t sw_headers_remove(sw_headers *headers, const char *name, size_t name_length);
+/* Bytes of the map's own: good until its next change. `index` must be below the count. */
+const char *sw_headers_name(const sw_headers *headers, size_t index, size_t *length);
+const char *sw_headers_value(const sw_headers *headers, size_t index, size_t *length);
+
+/* The ABI's serialized form (u32 count, u32 lengths, NUL-ended names and values; little endian). */
+size_t sw_headers_pairs_size(const sw_headers *headers);
+void sw_headers_pairs_write(const sw_headers *headers, char *out);
+/* Replaces the whole map. 0, -1 as above, or -2 when the bytes are malformed (the map is then as it was). */
+int sw_headers_set_pairs(sw_headers *headers, const char *pairs, size_t length);
+
+static inline const char *sw_field_name(const sw_headers *headers, const sw_field *field) {
+    return headers->bytes + field->name;
+}
+static inline const char *sw_field_value(const sw_headers *headers, const sw_field *field) {
+    return headers->bytes + field->value;
+}
+static inline char sw_lower(char c) { return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c; }
