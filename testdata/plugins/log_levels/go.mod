@@ -1,0 +1,11 @@
+module log_levels
+
+go 1.21
+
+require (
+	github.com/tetratelabs/proxy-wasm-go-sdk v0.24.0
+	github.com/valyala/fastjson v1.6.4
+	phases v0.0.0
+)
+
+replace phases => ../../phases
