@@ -13,10 +13,18 @@ from cffi import FFI
 
 CORE = Path(__file__).resolve().parent
 ROOT = CORE.parent.parent
-sys.path.insert(0, str(ROOT))  # the table of host functions is read from `abi`, which a build has only as source
+# The table of host functions is read from `abi`, which a build has only as source.
+sys.path.insert(0, str(ROOT))
 
-COMPILE_ARGUMENTS = ["-std=c11", "-O3", "-fvisibility=hidden", "-Wall", "-Wextra", "-Werror=implicit-function-declaration",
-                     "-Wno-unused-parameter"]
+COMPILE_ARGUMENTS = [
+    "-std=c11",
+    "-O3",
+    "-fvisibility=hidden",
+    "-Wall",
+    "-Wextra",
+    "-Werror=implicit-function-declaration",
+    "-Wno-unused-parameter",
+]
 
 
 def declarations() -> str:
