@@ -1,0 +1,7 @@
+module fail_vm_start
+
+go 1.21
+
+require (
+	github.com/tetratelabs/proxy-wasm-go-sdk v0.24.0
+)
