@@ -1,9 +1,34 @@
 """The Proxy-Wasm ABI as data: types, tables of functions, codecs and a reader of modules.
 
-Standard library only, no state, no I/O; it knows nothing of any host that uses it.
+Standard library only, no state, no I/O; it knows nothing of any host that uses it. Limits are in
+`abi.limits`.
 """
 
+from abi.callbacks import (
+    ALLOCATORS,
+    CALLBACKS,
+    CALLBACKS_BY_NAME,
+    Callback,
+    ContextKind,
+    ResultKind,
+    Source,
+    callbacks_of,
+)
 from abi.hostcalls import HOSTCALLS, HOSTCALLS_BY_NAME, Hostcall, hostcalls_of
+from abi.imports import ImportFault, host_function, import_faults, is_stub
+from abi.pairs import Pairs, PairsError, decode_pairs, encode_pairs, join_path, split_path
+from abi.properties import (
+    PROPERTIES,
+    PROPERTIES_BY_PATH,
+    Phase,
+    Property,
+    PropertySource,
+    PropertyType,
+    PropertyValue,
+    PropertyValueError,
+    decode_value,
+    encode_value,
+)
 from abi.signature import FunctionType, HostFunction, Parameter, ValueType
 from abi.types import (
     AbiVersion,
@@ -24,33 +49,69 @@ from abi.types import (
     WasiFd,
 )
 from abi.wasi import WASI_FUNCTIONS, WASI_FUNCTIONS_BY_NAME, WasiFunction
+from abi.wasmfile import Export, ExternKind, Import, Limits, Toolchain, WasmFile, WasmFileError
 
 __all__ = [
+    "ALLOCATORS",
+    "CALLBACKS",
+    "CALLBACKS_BY_NAME",
     "HOSTCALLS",
     "HOSTCALLS_BY_NAME",
+    "PROPERTIES",
+    "PROPERTIES_BY_PATH",
     "WASI_FUNCTIONS",
     "WASI_FUNCTIONS_BY_NAME",
     "AbiVersion",
     "Action",
     "BufferFlags",
     "BufferType",
+    "Callback",
+    "ContextKind",
     "DataStatus",
+    "Export",
+    "ExternKind",
     "FunctionType",
     "GrpcStatus",
     "HeadersStatus",
     "HostFunction",
     "Hostcall",
+    "Import",
+    "ImportFault",
+    "Limits",
     "LogLevel",
     "MapType",
     "MetricType",
+    "Pairs",
+    "PairsError",
     "Parameter",
     "PeerType",
+    "Phase",
+    "Property",
+    "PropertySource",
+    "PropertyType",
+    "PropertyValue",
+    "PropertyValueError",
+    "ResultKind",
+    "Source",
     "Status",
     "StreamType",
+    "Toolchain",
     "ValueType",
     "WasiClock",
     "WasiErrno",
     "WasiFd",
     "WasiFunction",
+    "WasmFile",
+    "WasmFileError",
+    "callbacks_of",
+    "decode_pairs",
+    "decode_value",
+    "encode_pairs",
+    "encode_value",
+    "host_function",
     "hostcalls_of",
+    "import_faults",
+    "is_stub",
+    "join_path",
+    "split_path",
 ]

@@ -24,6 +24,9 @@ class AbiVersion(IntEnum):
     V0_2_0 = 0x000200
     V0_2_1 = 0x000201
 
+    def __str__(self) -> str:
+        return self.text
+
     @property
     def text(self) -> str:
         """The version as people write it, such as ``0.2.1``."""
