@@ -51,7 +51,7 @@ def test_any_bytes_are_a_module_or_an_error(data: bytes) -> None:
 
 
 @pytest.mark.parametrize("path", PLUGINS[:3], ids=lambda path: path.parent.name)
-@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_a_damaged_plugin_is_a_module_or_an_error(path: Path, data: st.DataObject) -> None:
     """A few bytes changed, a piece cut out or the end missing."""
