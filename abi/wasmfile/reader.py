@@ -145,8 +145,3 @@ class Cursor:
         if maximum is not None and maximum < minimum:
             raise self.error(f"maximum {maximum} is below the minimum {minimum}", start)
         return Limits(minimum, maximum, bool(flags & _SHARED), bool(flags & _INDEX64), 1 << exponent)
-
-    def finish(self) -> None:
-        """Check that everything was read."""
-        if self.remaining:
-            raise self.error(f"{self.remaining} bytes too many")

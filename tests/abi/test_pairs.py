@@ -72,6 +72,17 @@ def test_serializing_has_no_limit_on_the_count() -> None:
     assert encode_pairs([(b"n", b"v")] * 2000)[:4] == bytes.fromhex("d0070000")
 
 
+def test_sizes_that_do_not_fit_the_format_are_refused() -> None:
+    """A size is a u32; no test has 4 GiB to spare, so the length is a claim."""
+
+    class Huge(bytes):
+        def __len__(self) -> int:
+            return 2**32
+
+    with pytest.raises(PairsError, match="longer than that"):
+        encode_pairs([(b"name", Huge())])
+
+
 @pytest.mark.parametrize("vector", PATHS["join"], ids=fact)
 def test_segments_join_to_a_path(vector: Vector) -> None:
     """The form in which guests send paths."""

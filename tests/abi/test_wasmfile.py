@@ -172,6 +172,29 @@ def test_a_damaged_name_section_is_left_out(content: bytes) -> None:
     assert (file.function_names, file.module_name) == ({}, None)
 
 
+@pytest.mark.parametrize(
+    ("content", "read"),
+    [
+        (b"\xff", {}),
+        (b"\x02" + text("sdk") + b"\x00\x05x", {"sdk": {}}),
+        (b"\x01" + text("sdk") + b"\x02" + text("a") + text("1") + b"\x09", {"sdk": {"a": "1"}}),
+    ],
+)
+def test_a_damaged_producers_section_is_read_up_to_the_damage(
+    content: bytes, read: dict[str, dict[str, str]]
+) -> None:
+    """What it says before is still of use in a message."""
+    assert WasmFile.parse(module(custom("producers", content))).producers == read
+
+
+@pytest.mark.parametrize(
+    ("toolchain", "shown"), [(Toolchain("Go"), "Go"), (Toolchain("TinyGo", "0.39.0"), "TinyGo 0.39.0")]
+)
+def test_toolchains_are_shown_with_the_version_where_known(toolchain: Toolchain, shown: str) -> None:
+    """As `inspect` prints them."""
+    assert str(toolchain) == shown
+
+
 def test_data_segments_are_counted_with_and_without_announcement() -> None:
     """The data count section is optional."""
     segments = section(11, vector(b"\x01\x00", b"\x01\x00"))
