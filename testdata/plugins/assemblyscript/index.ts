@@ -1,0 +1,44 @@
+// Build: asc index.ts -b plugin.wasm --use abort=abort_proc_exit --optimize
+// (../../toolchains/assemblyscript.sh gives the compiler.)
+//
+// A plugin in AssemblyScript of the 0.1.0 ABI, which starts in the module's start section and takes proc_exit and
+// fd_write from wasi_unstable. Its configuration is a text, which becomes the response header x-as-wasm ("yes" when there
+// is none); "abort" aborts in request_headers. It logs :path and :status.
+export * from "@solo-io/proxy-runtime/proxy";
+import {
+  Context, FilterHeadersStatusValues, LogLevelValues, RootContext, log, registerRootContext, stream_context
+} from "@solo-io/proxy-runtime";
+
+class Root extends RootContext {
+  createContext(id: u32): Context {
+    return new Stream(id, this);
+  }
+}
+
+class Stream extends Context {
+  root: Root;
+
+  constructor(id: u32, root: Root) {
+    super(id, root);
+    this.root = root;
+  }
+
+  onRequestHeaders(count: u32, end: bool): FilterHeadersStatusValues {
+    log(LogLevelValues.info, "request " + stream_context.headers.request.get(":path"));
+    assert(this.root.getConfiguration() != "abort", "asked for by the configuration");
+    return FilterHeadersStatusValues.Continue;
+  }
+
+  onResponseHeaders(count: u32, end: bool): FilterHeadersStatusValues {
+    const configuration = this.root.getConfiguration();
+    stream_context.headers.response.replace("x-as-wasm", configuration == "" ? "yes" : configuration);
+    log(LogLevelValues.info, "response " + stream_context.headers.response.get(":status"));
+    return FilterHeadersStatusValues.Continue;
+  }
+
+  onLog(): void {
+    log(LogLevelValues.info, "log");
+  }
+}
+
+registerRootContext((id: u32) => new Root(id), "");
