@@ -5,8 +5,8 @@
     build.py --check [NAME...]           build elsewhere and compare the bytes with the committed plugin.wasm
     build.py --toolchain tinygo [...]    only those of that toolchain
 
-Each toolchain is a script in toolchains/ that takes a folder and the path of the binary, and gets what it needs.
-The standard library is enough to run this, so that it needs no venv.
+Each toolchain is a script in toolchains/ that takes a folder and the path of the binary, and gets what it
+needs. The standard library is enough to run this, so that it needs no venv.
 """
 
 from __future__ import annotations

@@ -6,7 +6,8 @@
 //	 "response": {"mode": "chunks", "edits": [{"op": "append", "data": ".", "at": "end"}], "remove_content_length": true}}
 //
 // Modes: chunks (the default) looks at each piece and lets it go on; buffered pauses until the stream ends, so that the
-// last call sees the whole body.
+// last call sees the whole body. That call is the one of the trailers where there are any: no body call ends the stream
+// then, in either mode.
 //
 // Edits: replace, append and prepend with "data"; splice with "start", "length" and "data", which hands the three to
 // proxy_set_buffer_bytes as they are; read with "start" and "length". An edit runs in every call that does not pause, or
@@ -98,6 +99,14 @@ func (b *body) Run(call phases.Call) types.Action {
 		return b.onBody(call, b.request, requestBody)
 	case phases.ResponseBody:
 		return b.onBody(call, b.response, responseBody)
+	case phases.RequestTrailers:
+		if b.request.buffered {
+			b.edit(call, b.request, requestBody)
+		}
+	case phases.ResponseTrailers:
+		if b.response.buffered {
+			b.edit(call, b.response, responseBody)
+		}
 	case phases.Log:
 		delete(b.seen, call.ContextID)
 	}
@@ -114,6 +123,11 @@ func (b *body) onBody(call phases.Call, p plan, buffer bufferOf) types.Action {
 	if p.buffered && !call.EndOfStream {
 		return types.ActionPause
 	}
+	b.edit(call, p, buffer)
+	return types.ActionContinue
+}
+
+func (b *body) edit(call phases.Call, p plan, buffer bufferOf) {
 	first := !b.seen[call.ContextID]
 	b.seen[call.ContextID] = true
 	for _, e := range p.edits {
@@ -121,7 +135,6 @@ func (b *body) onBody(call phases.Call, p plan, buffer bufferOf) types.Action {
 			e.apply(call.Phase, buffer)
 		}
 	}
-	return types.ActionContinue
 }
 
 // bufferOf is the body of one direction.
