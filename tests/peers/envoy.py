@@ -44,13 +44,17 @@ class WasmFilter:
         }
 
 
-def configuration(port: int, origin_port: int, filters: list[WasmFilter]) -> str:
-    """Return Envoy's bootstrap as JSON: HTTP/1.1 on `port`, through `filters`, to the origin, everything else as is."""
+def configuration(port: int, origin_port: int, filters: list[WasmFilter], *, quiet: bool = False) -> str:
+    """Return Envoy's bootstrap as JSON: HTTP/1.1 on `port`, through `filters`, to the origin, everything else as is.
+
+    `quiet` switches off the fields that Envoy adds to requests and responses, as far as it can be told to.
+    """
     http_connection_manager = {
         "@type": f"{_EXTENSIONS}.filters.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": "ingress",
         "codec_type": "HTTP1",
         "http_protocol_options": {"enable_trailers": True},
+        "generate_request_id": not quiet,
         "route_config": {
             "virtual_hosts": [
                 {
@@ -64,7 +68,10 @@ def configuration(port: int, origin_port: int, filters: list[WasmFilter]) -> str
             *(item.as_http_filter() for item in filters),
             {
                 "name": "envoy.filters.http.router",
-                "typed_config": {"@type": f"{_EXTENSIONS}.filters.http.router.v3.Router"},
+                "typed_config": {
+                    "@type": f"{_EXTENSIONS}.filters.http.router.v3.Router",
+                    "suppress_envoy_headers": quiet,
+                },
             },
         ],
     }
@@ -134,5 +141,5 @@ def command(bootstrap: Path, *, log_level: str = "error") -> list[str]:
         "--log-level",
         log_level,
         "--log-format",
-        "%v",
+        "%l %v",
     ]

@@ -1,0 +1,522 @@
+"""The cases: a guest, its configuration, the bytes of a request and of the origin's answer.
+
+What follows from them on a host is not written here by hand but observed: see expectations/ and record.py.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+Pieces = tuple[bytes, ...]
+
+ANSWER: Pieces = (b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\nX-Origin: yes\r\n\r\nhello\n",)
+CHUNKED_ANSWER: Pieces = (
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: x-sum\r\n\r\n5\r\nfirst\r\n",
+    b"6\r\nsecond\r\n",
+    b"0\r\nx-sum: 11\r\n\r\n",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One exchange. `name` is also the name of the guest's instance, and `NAME.test` the request's Host."""
+
+    name: str
+    plugin: str  # a folder of testdata/plugins
+    configuration: str
+    request: Pieces  # each written by itself, with a pause between
+    answer: Pieces = ANSWER  # the origin's
+
+
+def _request(name: str, line: str, fields: Sequence[str], *body: bytes) -> Pieces:
+    # Envoy adds X-Forwarded-Proto where it is missing: so it is sent, and guests of all hosts see the same fields.
+    head = "\r\n".join([line, f"Host: {name}.test", "X-Forwarded-Proto: http", *fields, "", ""]).encode()
+    return (head + body[0], *body[1:]) if body else (head,)
+
+
+def _get(
+    name: str,
+    plugin: str,
+    configuration: Any,
+    *fields: str,
+    line: str = "GET / HTTP/1.1",
+    answer: Pieces = ANSWER,
+) -> Case:
+    return Case(name, plugin, json.dumps(configuration), _request(name, line, fields), answer)
+
+
+def _post(name: str, plugin: str, configuration: Any, *body: bytes, answer: Pieces = ANSWER) -> Case:
+    """A POST whose body comes in pieces, counted by Content-Length."""
+    fields = [f"Content-Length: {sum(map(len, body))}"]
+    return Case(
+        name, plugin, json.dumps(configuration), _request(name, "POST / HTTP/1.1", fields, *body), answer
+    )
+
+
+def _post_chunked(name: str, plugin: str, configuration: Any, answer: Pieces = ANSWER) -> Case:
+    """A POST of two chunks, `first` and `second`, with the trailer `x-sum: 11`."""
+    fields = ["Transfer-Encoding: chunked", "Trailer: x-sum"]
+    body = (b"5\r\nfirst\r\n", b"6\r\nsecond\r\n", b"0\r\nx-sum: 11\r\n\r\n")
+    return Case(
+        name, plugin, json.dumps(configuration), _request(name, "POST / HTTP/1.1", fields, *body), answer
+    )
+
+
+def _op(op: str, name: str, value: str = "", **more: Any) -> dict[str, Any]:
+    return {"op": op, "name": name, "value": value, **more}
+
+
+def _body(direction: str, *edits: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {direction: {"edits": edits, **more}}
+
+
+def _edit(op: str, data: str = "", **more: Any) -> dict[str, Any]:
+    return {"op": op, "data": data, **more}
+
+
+def _local(phase: str, code: int, **more: Any) -> dict[str, Any]:
+    return {"phase": phase, "code": code, **more}
+
+
+def _properties(phase: str, *paths: str) -> list[dict[str, Any]]:
+    return [{"phase": phase, "path": path.split(".")} for path in paths]
+
+
+HEADERS = (
+    _get("headers-add", "http_headers", {"request": [_op("add", "x-a", "2"), _op("get", "x-a")]}, "X-A: 1"),
+    _get(
+        "headers-replace",
+        "http_headers",
+        {"request": [_op("replace", "x-a", "3")]},
+        "X-A: 1",
+        "X-B: b",
+        "X-A: 2",
+    ),
+    _get(
+        "headers-remove",
+        "http_headers",
+        {"request": [_op("remove", "x-a"), _op("remove", "x-c")]},
+        "X-A: 1",
+        "X-A: 2",
+    ),
+    _get(
+        "headers-get",
+        "http_headers",
+        {"request": [_op("get", "x-a"), _op("get", "X-A"), _op("get", "x-missing"), _op("get", "x-empty")]},
+        "X-A: 1",
+        "X-A: 2",
+        "X-Empty:",
+    ),
+    _get(
+        "headers-upper-case",
+        "http_headers",
+        {"request": [_op("add", "X-New", "1")], "response": [_op("add", "X-Up", "2")]},
+    ),
+    _get(
+        "headers-empty-value",
+        "http_headers",
+        {"request": [_op("replace", "x-a", "")], "response": [_op("add", "x-b", "")]},
+        "X-A: 1",
+    ),
+    _get(
+        "headers-set",
+        "http_headers",
+        {
+            "request": [
+                {
+                    "op": "set",
+                    "pairs": [
+                        [":method", "GET"],
+                        [":path", "/set"],
+                        [":authority", "set.test"],
+                        [":scheme", "http"],
+                        ["x-forwarded-proto", "http"],  # Envoy finds no route without it
+                        ["x-only", "1"],
+                    ],
+                }
+            ]
+        },
+        "X-A: 1",
+    ),
+    _get(
+        "headers-response",
+        "http_headers",
+        {
+            "response": [
+                _op("add", "set-cookie", "c=3"),
+                _op("replace", "x-origin", "no"),
+                _op("remove", "x-gone"),
+            ]
+        },
+        answer=(
+            b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nSet-Cookie: a=1\r\nX-Gone: 1\r\nX-Origin: yes\r\n"
+            b"Set-Cookie: b=2\r\n\r\n",
+        ),
+    ),
+    _get(
+        "headers-other-direction",
+        "http_headers",
+        {
+            "request": [
+                _op("add", "x-early", "1", phase="response_headers"),
+                _op("get", "x-a", phase="response_headers"),
+                _op("get", ":path", phase="log"),
+            ],
+            "response": [
+                _op("add", "x-early", "1", phase="request_headers"),
+                _op("get", "x-origin", phase="request_headers"),
+                _op("get", "x-origin", phase="log"),
+                _op("add", "x-late", "1", phase="response_body"),
+                _op("get", "x-origin", phase="response_body"),
+            ],
+        },
+        "X-A: 1",
+    ),
+    _post(
+        "headers-in-body-phase",
+        "http_headers",
+        {
+            "request": [
+                _op("get", "x-a", phase="request_body"),
+                _op("get", ":path", phase="request_body"),
+                _op("add", "x-late", "1", phase="request_body"),
+            ]
+        },
+        b"body",
+    ),
+)
+
+PSEUDO_HEADERS = (
+    _get("pseudo-read", "pseudo_headers", {}, line="GET /path?q=1 HTTP/1.1"),
+    _get(
+        "pseudo-request",
+        "pseudo_headers",
+        {"request": {"replace": {":path": "/new?x=1", ":method": "DELETE", ":authority": "other.test"}}},
+    ),
+    _get("pseudo-status", "pseudo_headers", {"response": {"replace": {":status": "404"}}}),
+    _get("pseudo-status-not-a-number", "pseudo_headers", {"response": {"replace": {":status": "abc"}}}),
+    _get("pseudo-status-too-large", "pseudo_headers", {"response": {"replace": {":status": "1000"}}}),
+    _get("pseudo-status-removed", "pseudo_headers", {"response": {"remove": [":status"]}}),
+    _get("pseudo-path-removed", "pseudo_headers", {"request": {"remove": [":path"]}}),
+    _get("pseudo-status-added", "pseudo_headers", {"response": {"add": {":status": "404"}}}),
+    _get("pseudo-host-replaced", "pseudo_headers", {"request": {"replace": {"host": "by-host.test"}}}),
+)
+
+BODIES = (
+    _post("body-pieces", "body", {}, b"first", b"second"),
+    _post_chunked("body-chunks", "body", {}),
+    _get("body-none", "body", {}),
+    _post(
+        "body-buffered-replace",
+        "body",
+        _body("request", _edit("replace", "new"), mode="buffered", remove_content_length=True),
+        b"first",
+        b"second",
+    ),
+    _post_chunked("body-chunks-append", "body", _body("request", _edit("append", "+"))),
+    _post_chunked("body-chunks-append-end", "body", _body("request", _edit("append", "!", at="end"))),
+    _post(
+        "body-pieces-prepend",
+        "body",
+        _body("request", _edit("prepend", ">"), remove_content_length=True),
+        b"first",
+        b"second",
+    ),
+    _get(
+        "body-response-replace",
+        "body",
+        _body("response", _edit("replace", "new\n"), remove_content_length=True),
+    ),
+    _get(
+        "body-response-emptied", "body", _body("response", _edit("replace", ""), remove_content_length=True)
+    ),
+    _get("body-response-wrong-length", "body", _body("response", _edit("append", "more\n"))),
+    _get(
+        "body-response-buffered",
+        "body",
+        _body("response", _edit("append", "!"), mode="buffered"),
+        answer=CHUNKED_ANSWER,
+    ),
+    _get(
+        "body-splice",
+        "body",
+        _body(
+            "response",
+            _edit("splice", "<", at="first", start=0, length=0),
+            _edit("splice", "", at="first", start=0, length=2),
+            _edit("splice", ">", at="first", start=0x7FFFFFFF, length=0),
+            _edit("splice", "X", at="first", start=1, length=1),
+            _edit("read", at="first", start=0, length=64),
+            remove_content_length=True,
+        ),
+    ),
+    _get(
+        "body-read",
+        "body",
+        _body(
+            "response",
+            _edit("read", at="first", start=0, length=3),
+            _edit("read", at="first", start=3, length=0x7FFFFFFF),
+            _edit("read", at="first", start=6, length=1),
+            _edit("read", at="first", start=7, length=1),
+            _edit("read", at="first", start=0, length=0),
+        ),
+    ),
+)
+
+TRAILERS = (
+    _post_chunked(
+        "trailers-request",
+        "trailers",
+        {"request": [_op("get", "x-sum"), _op("add", "x-more", "1"), _op("replace", "x-sum", "0")]},
+    ),
+    _post_chunked("trailers-request-emptied", "trailers", {"request": [_op("remove", "x-sum")]}),
+    _get(
+        "trailers-response",
+        "trailers",
+        {"response": [_op("get", "x-sum"), _op("get", "x-none"), _op("add", "x-sum", "12")]},
+        answer=CHUNKED_ANSWER,
+    ),
+    _get(
+        "trailers-response-set",
+        "trailers",
+        {"response": [{"op": "set", "pairs": [["x-one", "1"], ["x-two", "2"]]}]},
+        answer=CHUNKED_ANSWER,
+    ),
+    _get(
+        "trailers-created",
+        "trailers",
+        {"response": [_op("add", "x-made", "1", phase="response_body_end")]},
+        answer=(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n0\r\n\r\n",),
+    ),
+    _get(
+        "trailers-created-with-length",
+        "trailers",
+        {"response": [_op("add", "x-made", "1", phase="response_body_end")]},
+    ),
+    _get(
+        "trailers-too-early",
+        "trailers",
+        {
+            "response": [
+                _op("add", "x-made", "1", phase="response_headers"),
+                _op("get", "x-made", phase="log"),
+            ]
+        },
+    ),
+)
+
+LOCAL_RESPONSES = (
+    _get(
+        "local-request-headers",
+        "local_response",
+        {
+            "responses": [
+                _local("request_headers", 403, body="no\n", headers=[["x-why", "policy"], ["X-Why", "again"]])
+            ]
+        },
+    ),
+    _get("local-without-body", "local_response", {"responses": [_local("request_headers", 401)]}),
+    _get(
+        "local-head",
+        "local_response",
+        {"responses": [_local("request_headers", 403, body="no\n")]},
+        line="HEAD / HTTP/1.1",
+    ),
+    _get("local-204", "local_response", {"responses": [_local("request_headers", 204, body="never seen")]}),
+    _get(
+        "local-content-type",
+        "local_response",
+        {
+            "responses": [
+                _local("request_headers", 200, body="{}", headers=[["content-type", "application/json"]])
+            ]
+        },
+    ),
+    _get(
+        "local-continue",
+        "local_response",
+        {"responses": [_local("request_headers", 403, body="no\n", action="continue")]},
+    ),
+    _get(
+        "local-twice",
+        "local_response",
+        {
+            "responses": [
+                _local("request_headers", 403, body="first\n"),
+                _local("request_headers", 404, body="second\n"),
+            ]
+        },
+    ),
+    _get(
+        "local-grpc-status",
+        "local_response",
+        {"responses": [_local("request_headers", 403, body="no", grpc_status=7)]},
+    ),
+    _post(
+        "local-request-body",
+        "local_response",
+        {"responses": [_local("request_body", 403, body="no\n")]},
+        b"body",
+    ),
+    _post_chunked(
+        "local-request-trailers",
+        "local_response",
+        {"responses": [_local("request_trailers", 403, body="no\n")]},
+    ),
+    _get(
+        "local-response-headers",
+        "local_response",
+        {"responses": [_local("response_headers", 503, body="replaced\n")]},
+    ),
+    # Not here: a local response from on_log. Envoy 1.40 calls the guest back for it without end and dies of it.
+)
+
+PROPERTIES = (
+    _get(
+        "properties-request",
+        "properties",
+        {
+            "get": _properties(
+                "request_headers",
+                *(
+                    "request.path",
+                    "request.url_path",
+                    "request.query",
+                    "request.host",
+                    "request.method",
+                    "request.scheme",
+                ),
+                *(
+                    "request.protocol",
+                    "request.useragent",
+                    "request.referer",
+                    "request.headers.x-a",
+                    "request.headers.none",
+                ),
+                *(
+                    "request.size",
+                    "request.total_size",
+                    "response.code",
+                    "plugin_name",
+                    "plugin_root_id",
+                    "nothing",
+                    "request",
+                ),
+            )
+        },
+        "X-A: 1",
+        "X-A: 2",
+        "User-Agent: test",
+        line="GET /path?q=1 HTTP/1.1",
+    ),
+    _post(
+        "properties-response",
+        "properties",
+        {
+            "get": _properties(
+                "response_headers",
+                *(
+                    "response.code",
+                    "response.code_details",
+                    "response.headers.x-origin",
+                    "response.flags",
+                    "response.grpc_status",
+                ),
+                *("request.path", "request.method", "request.size", "request.headers.content-length"),
+            )
+        },
+        b"body",
+    ),
+    _post(
+        "properties-log",
+        "properties",
+        {
+            "get": _properties(
+                "log",
+                "request.path",
+                "request.size",
+                "response.code",
+                "response.size",
+                "response.code_details",
+                "response.flags",
+            )
+        },
+        b"body",
+    ),
+    _get(
+        "properties-set",
+        "properties",
+        {
+            "set": [
+                {"phase": "request_headers", "path": ["mine"], "value": "v"},
+                {"phase": "request_headers", "path": ["request", "path"], "value": "/set"},
+            ],
+            "get": _properties("request_headers", "mine", "request.path")
+            + _properties("response_headers", "mine", "wasm.mine"),
+        },
+    ),
+)
+
+
+def _pause(phase: str, resume: str = "tick", **more: Any) -> dict[str, Any]:
+    return {"pause": [phase], "resume": resume, "tick_period_milliseconds": 20, **more}
+
+
+PAUSES = (
+    _get("pause-request-headers", "pause_resume", _pause("request_headers", ticks=3)),
+    _get("pause-response-headers", "pause_resume", _pause("response_headers")),
+    _get("pause-at-once", "pause_resume", _pause("request_headers", "at_once")),
+    _post("pause-early", "pause_resume", _pause("request_body", "early", ticks=1), b"body"),
+    _get("pause-answer", "pause_resume", _pause("request_headers", "answer")),
+    _get("pause-response-answer", "pause_resume", _pause("response_headers", "answer")),
+    _post("pause-request-body", "pause_resume", _pause("request_body", "end"), b"first", b"second"),
+    _get("pause-response-body", "pause_resume", _pause("response_body", "end"), answer=CHUNKED_ANSWER),
+    _post_chunked("pause-request-trailers", "pause_resume", _pause("request_trailers")),
+    _get("pause-response-trailers", "pause_resume", _pause("response_trailers"), answer=CHUNKED_ANSWER),
+    _post("pause-headers-with-body", "pause_resume", _pause("request_headers"), b"first", b"second"),
+)
+
+LIFE_CYCLE = (
+    _get("lifecycle-get", "lifecycle", {}),
+    _post_chunked("lifecycle-all", "lifecycle", {}, answer=CHUNKED_ANSWER),
+    _get(
+        "lifecycle-head",
+        "lifecycle",
+        {},
+        line="HEAD / HTTP/1.1",
+        answer=(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n",),
+    ),
+    _get("lifecycle-empty-length", "lifecycle", {}, "Content-Length: 0", line="POST / HTTP/1.1"),
+    _get("lifecycle-304", "lifecycle", {}, answer=(b'HTTP/1.1 304 Not Modified\r\nETag: "1"\r\n\r\n',)),
+    _get(
+        "lifecycle-interim",
+        "lifecycle",
+        {},
+        answer=(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n", *ANSWER),
+    ),
+    _get("log-levels", "log_levels", {"phases": ["request_headers"]}),
+    _get("configuration-text", "fail_configure", "as it is: \u00e4"),
+)
+
+TRAPS = (
+    _get("trap-request-headers", "trap", {"phase": "request_headers"}),
+    _post("trap-request-body", "trap", {"phase": "request_body"}, b"body"),
+    _get("trap-response-headers", "trap", {"phase": "response_headers"}),
+    _get("trap-log", "trap", {"phase": "log"}),
+)
+
+CASES: tuple[Case, ...] = (
+    *HEADERS,
+    *PSEUDO_HEADERS,
+    *BODIES,
+    *TRAILERS,
+    *LOCAL_RESPONSES,
+    *PROPERTIES,
+    *PAUSES,
+    *LIFE_CYCLE,
+    *TRAPS,
+)

@@ -1,0 +1,73 @@
+"""The hosts that the cases run on, each behind the same small face.
+
+A gateway serves all cases at once, each with its own instance of the guest.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+from tests.peers import envoy
+from tests.peers.conformance.cases import Case
+from tests.peers.process import Server, free_ports
+
+ROOT = Path(__file__).resolve().parents[3]
+PLUGINS = ROOT / "testdata/plugins"
+
+
+class Gateway(Protocol):
+    """A running host with all cases loaded.
+
+    A case finds its guest by the port, or by the name in the Host field, `NAME.test`: the gateway may use either.
+    """
+
+    def port(self, case: Case) -> int:
+        """Return the port of 127.0.0.1 where the case is served."""
+
+    def log(self, case: Case) -> list[str]:
+        """Return what the guest of the case has logged so far, each line as `level: text`."""
+
+    def stop(self) -> None:
+        """End the processes."""
+
+
+class EnvoyGateway:
+    """Envoy with a listener for each case. It adds no fields of its own where it can be told not to."""
+
+    # "info wasm log NAME ROOT_ID VM_ID: TEXT", in root contexts without VM_ID; all are the case's name here.
+    _LINE = re.compile(r"(\w+) wasm log (\S+) \2(?: \2)?: (.*)")
+
+    def __init__(self, directory: Path, cases: Sequence[Case], origin_port: int) -> None:
+        self._ports = dict(zip((case.name for case in cases), free_ports(len(cases)), strict=True))
+        bootstrap: dict[str, dict[str, list[object]]] = {}
+        for case in cases:
+            plugin = envoy.WasmFilter(
+                PLUGINS / case.plugin / "plugin.wasm", case.configuration, name=case.name
+            )
+            one = json.loads(envoy.configuration(self._ports[case.name], origin_port, [plugin], quiet=True))
+            if bootstrap:
+                bootstrap["static_resources"]["listeners"] += one["static_resources"]["listeners"]
+            else:
+                bootstrap = one
+        path = directory / "envoy.json"
+        path.write_text(json.dumps(bootstrap, indent=1))
+        command = [*envoy.command(path), "--component-log-level", "wasm:info"]
+        last = self._ports[cases[-1].name]
+        self._server = Server(command, last, directory / "envoy.log", patience=60)
+
+    def port(self, case: Case) -> int:
+        """See Gateway."""
+        return self._ports[case.name]
+
+    def log(self, case: Case) -> list[str]:
+        """See Gateway."""
+        found = self._LINE.findall(self._server.log.read_text(errors="replace"))
+        return [f"{level}: {text}" for level, name, text in found if name == case.name]
+
+    def stop(self) -> None:
+        """See Gateway."""
+        self._server.stop()
