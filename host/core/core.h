@@ -2,3 +2,4 @@
 #pragma once
 #include "buffer.h"
 #include "headers.h"
+#include "message.h"

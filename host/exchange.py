@@ -1,0 +1,585 @@
+"""One request from its client to an upstream and back, through the filter chain of its route.
+
+It joins the two protocols and the stream engine: each tells it what came, it asks the chain what may leave, and hands
+that to the other side. An exchange serves one client connection and is used for all of its requests, one at a time.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from host.http.downstream import Downstream
+from host.http.flow import CHAIN, CONNECTING, PEER
+from host.http.local import JSON_FIELDS, error_body
+from host.http.message import (
+    CHUNKED,
+    EXPECT_CONTINUE,
+    FRAMING,
+    HEAD_METHOD,
+    IDEMPOTENT,
+    LENGTH,
+    NONE,
+    UPGRADE,
+    WRITE_AS_IS,
+    WRITE_CHUNKED,
+    WRITE_EXPECT,
+    WRITE_LOCAL,
+    WRITE_NO_BODY,
+    WRITE_UPGRADE,
+    MessageError,
+    target_of,
+)
+from host.stream import (
+    LOCAL_RESPONSE,
+    REQUEST_BLOCKED,
+    REQUEST_BODY,
+    REQUEST_END,
+    REQUEST_HEAD,
+    RESET,
+    RESPONSE_BLOCKED,
+    RESPONSE_BODY,
+    RESPONSE_END,
+    RESPONSE_HEAD,
+    ConnectionInfo,
+    FilterChain,
+    HttpStream,
+)
+from host.upstream.balancer import NodeState
+from host.upstream.connection import UpstreamConnection
+from host.upstream.upstream import Upstream
+
+logger = logging.getLogger("sluiceway.exchange")
+
+_REQUEST = REQUEST_HEAD | REQUEST_BODY | REQUEST_END
+_RESPONSE = RESPONSE_HEAD | RESPONSE_BODY | RESPONSE_END
+_BLOCKED = REQUEST_BLOCKED | RESPONSE_BLOCKED
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where a request goes and what it passes on its way.
+
+    `trust_content_length` sends a Content-Length on although a filter may change the body: the operator says that none
+    does, and bodies stream without a hold or chunked coding. A count that comes out wrong ends the connection.
+    """
+
+    id: str
+    chain: FilterChain
+    upstream: Upstream
+    trust_content_length: bool = False
+
+
+Match = Callable[["Exchange"], Route | None]
+
+
+class Exchange(HttpStream):
+    """The requests of one client connection, one after the other."""
+
+    def __init__(self, downstream: Downstream, match: Match) -> None:
+        super().__init__()
+        self._downstream, self._match = downstream, match
+        self._info: ConnectionInfo | None = None
+        self._connection: UpstreamConnection | None = None
+        self._is_on = False
+
+    # --- from the client ---
+
+    def begin(self, head: int, length: int, data: bytes, end: bool) -> None:
+        """A request's head is in `request_headers`: route it, and pass it with what came along."""
+        self._head, self._length = head, length
+        self._is_on = True
+        self._is_open = False
+        self._connecting: UpstreamConnection | None = None
+        self._tried: tuple[NodeState, ...] = ()
+        self._request_ready = self._request_sent = self._first_end = False
+        self._first: bytes | None = b""
+        self._waiting, self._waiting_end = b"", False
+        self._response_seen = self._response_ready = self._response_sent = False
+        self._response_first = b""
+        self._is_local = self._retried = self._continued = self._is_tunnel = False
+        route = self._match(self)
+        if route is None:
+            self._answer_bare(404, "404 Route Not Found")
+            return
+        self._route, self._upstream = route, route.upstream
+        self.open(route.chain, self._info or self._connection_info())
+        self._is_open = True
+        flags = self.on_request_headers(end and not data)
+        if self.wants_request_body:
+            if (
+                (data or (end and head & FRAMING))
+                and not flags & (LOCAL_RESPONSE | RESET)
+                and not (end and not data)
+            ):
+                flags |= self._request_body(data, end)
+            self._apply(flags)
+        elif flags & ~REQUEST_END == REQUEST_HEAD:
+            self._request_ready = True
+            self._pass_request(data, end)
+        else:
+            self._waiting, self._waiting_end = data, end
+            self._apply(flags)
+        if head & EXPECT_CONTINUE and self._is_on and not (data or end):
+            self._continue_if_held()
+
+    def target(self) -> tuple[bytes, bytes, bytes]:
+        """Return (:authority, :method, path without query) of the request, as it came: for routing."""
+        return target_of(self.request_headers.pointer, self._head)
+
+    def _connection_info(self) -> ConnectionInfo:
+        transport = self._downstream.transport
+        self._info = ConnectionInfo(
+            _address(transport.get_extra_info("peername")), _address(transport.get_extra_info("sockname"))
+        )
+        return self._info
+
+    def _continue_if_held(self) -> None:
+        """Ask for the content when the request waits for it here: an upstream that has not seen its head cannot."""
+        if (
+            not self._request_sent
+            and self._connecting is None
+            and not self._is_local
+            and not self._response_sent
+        ):
+            self._continued = True
+            self._downstream.send_continue()
+
+    def request_data(self, data: bytes, end: bool) -> None:
+        """More of the request's content."""
+        if not self._is_on or self._is_local:
+            return
+        if self.wants_request_body:
+            self._apply(self._request_body(data, end))
+        elif self._request_ready:
+            self._pass_request(data, end)
+        else:
+            self._waiting += data
+            self._waiting_end = end
+            if not end:
+                self._downstream.hold(CHAIN)
+
+    def _request_body(self, data: bytes, end: bool) -> int:
+        """Give content to the chain, and its trailers."""
+        if end and self._head & FRAMING == CHUNKED and len(self.request_trailers):
+            flags = self.on_request_body(data, False) if data else 0
+            return flags if flags & (LOCAL_RESPONSE | RESET) else flags | self.on_request_trailers()
+        return self.on_request_body(data, end)
+
+    def client_lost(self) -> None:
+        """Nobody waits for the answer any more."""
+        if self._is_on:
+            self._is_on = False
+            self._release_upstream()
+            if self._is_open:
+                self.close()
+
+    def client_failed(self, status: int, reason: str) -> None:
+        """The request's rest cannot be read."""
+        if self._is_on:
+            self._answer_instead(status, f"{status} {reason}")
+
+    def client_blocked(self) -> None:
+        """The client does not take the response: read no more of it."""
+        if self._connection is not None:
+            self._connection.hold(PEER)
+
+    def client_unblocked(self) -> None:
+        """It does again."""
+        if self._connection is not None:
+            self._connection.release(PEER)
+
+    def client_idle(self) -> bool:
+        """Decide what a long silence means."""
+        if self._connection is not None or self._connecting is not None:
+            return True
+        self._answer_instead(504, "504 Gateway Timeout")
+        return False
+
+    # --- what the chain lets pass ---
+
+    def on_ready(self, flags: int) -> None:
+        """The chain has moved on without an event of ours."""
+        if not self._is_on:
+            return
+        try:
+            self._apply(flags)
+        except Exception:
+            logger.exception("a request could not be continued")
+            self.failed()
+
+    def failed(self) -> None:
+        """Our own fault, logged already."""
+        self._downstream.fail()
+
+    def _apply(self, flags: int) -> None:
+        if flags & RESET:
+            self._downstream.abort()
+            return
+        if flags & LOCAL_RESPONSE:
+            self._is_local = True
+            self._release_upstream()
+        if flags & _REQUEST and not self._is_local:
+            if flags & REQUEST_HEAD:
+                self._request_ready = True
+            if self.wants_request_body:
+                data = self.take_request_body() if flags & REQUEST_BODY else b""
+                self._pass_request(data, bool(flags & REQUEST_END))
+            else:
+                data, self._waiting = self._waiting, b""
+                self._downstream.release(CHAIN)
+                self._pass_request(data, self._waiting_end)
+        if flags & _RESPONSE:
+            if flags & RESPONSE_HEAD:
+                self._response_ready = True
+            if self._is_tunnel:
+                self._open_tunnel()
+                return
+            if self.wants_response_body or self._is_local:
+                data = self.take_response_body() if flags & RESPONSE_BODY else b""
+                self._pass_response(data, bool(flags & RESPONSE_END))
+            else:
+                data, self._response_first = self._response_first, b""
+                if self._connection is not None:
+                    self._connection.release(CHAIN)
+                self._pass_response(data, self._response_end)
+        if self._is_on:
+            self._regulate(flags)
+
+    def _regulate(self, flags: int) -> None:
+        if flags & REQUEST_BLOCKED:
+            self._downstream.hold(CHAIN)
+        elif self._downstream.flow.reasons & CHAIN and self.wants_request_body:
+            self._downstream.release(CHAIN)
+        connection = self._connection
+        if connection is not None:
+            if flags & RESPONSE_BLOCKED:
+                connection.hold(CHAIN)
+            elif connection.flow.reasons & CHAIN and self.wants_response_body:
+                connection.release(CHAIN)
+
+    # --- to the upstream ---
+
+    def _pass_request(self, data: bytes, end: bool) -> None:
+        """Send what left the chain; before the head is out, gather it."""
+        if self._request_sent:
+            connection = self._connection
+            if connection is not None and (data or end):
+                self._first = None  # sent in pieces: it cannot be sent again
+                connection.send_body(data, end, self._trailers_to_send() if end else None)
+            return
+        assert self._first is not None
+        self._first += data
+        self._first_end = end
+        if self._connecting is not None or (self._recounts_request() and not end and not self._first):
+            return
+        self._acquire()
+
+    def _recounts_request(self) -> bool:
+        return self.changes_request_body and not self._route.trust_content_length
+
+    def _trailers_to_send(self) -> bytes | None:
+        if self._head & FRAMING != CHUNKED and not self.wants_request_body:
+            return None
+        return (
+            self._upstream.writer.trailers(self.request_trailers.pointer)
+            if len(self.request_trailers)
+            else None
+        )
+
+    def _acquire(self, fresh: bool = False) -> None:
+        """Send on an idle connection to the next node, or have one made."""
+        upstream = self._upstream
+        node = upstream.choose(self._tried)
+        if node is None:
+            self._answer_instead(503, "503 Service Unavailable")
+            return
+        connection = None if fresh else upstream.take(node)
+        if connection is not None:
+            self._send(connection)
+            return
+        self._connecting = upstream.connect(node, self)
+        if not self._first_end:
+            self._downstream.hold(CONNECTING)
+
+    def _request_framing(self) -> int:
+        kind = self._head & FRAMING
+        if self._recounts_request():
+            if not self._first_end or len(self.request_trailers):
+                return WRITE_CHUNKED
+            return len(self._first or b"") if kind != NONE or self._first else WRITE_NO_BODY
+        return self._length if kind == LENGTH else WRITE_NO_BODY if kind == NONE else WRITE_CHUNKED
+
+    def _send(self, connection: UpstreamConnection) -> None:
+        head, upstream = self._head, self._upstream
+        framing = WRITE_NO_BODY
+        flags = 0
+        if head & (FRAMING | UPGRADE | EXPECT_CONTINUE) or self.changes_request_body:
+            framing = self._request_framing()
+            if head & UPGRADE:
+                flags = WRITE_UPGRADE
+            elif head & EXPECT_CONTINUE and not self._continued:
+                flags = WRITE_EXPECT
+        try:
+            request = upstream.writer.request(
+                self.request_headers.pointer,
+                self._downstream.client,
+                upstream.host_for(connection.node),
+                framing,
+                flags,
+            )
+        except MessageError as error:
+            upstream.give_back(connection)
+            self._answer_instead(error.status, f"{error.status} {error.reason}")
+            return
+        self._connection = connection
+        self._request_sent = True
+        end = self._first_end
+        trailers = self._trailers_to_send() if end and framing == WRITE_CHUNKED else None
+        connection.send(self, head, request, framing, self._first or b"", end, trailers)
+
+    def connected(self, connection: UpstreamConnection) -> None:
+        """The connection asked for is there."""
+        self._connecting = None
+        self._downstream.release(CONNECTING)
+        self._send(connection)
+
+    def connect_failed(self, node: NodeState, error: Exception) -> None:
+        """Nothing was sent: any request may try the next node."""
+        self._connecting = None
+        self._upstream.mark_down(node)
+        logger.warning("upstream %s, node %s: %s", self._upstream.name, node.authority.decode(), error)
+        self._tried = (*self._tried, node)
+        if len(self._tried) <= self._upstream.retries and self._upstream.choose(self._tried) is not None:
+            self._acquire()
+        elif isinstance(error, TimeoutError):
+            self._answer_instead(504, "504 Gateway Timeout")
+        else:
+            self._answer_instead(502, "502 Bad Gateway")
+
+    def upstream_blocked(self) -> None:
+        """The upstream does not take the request: read no more of it."""
+        self._downstream.hold(PEER)
+
+    def upstream_unblocked(self) -> None:
+        """It does again."""
+        self._downstream.release(PEER)
+
+    def _release_upstream(self) -> None:
+        """Give up the connection in use or being made: the rest of its response would never be asked for."""
+        connection, self._connection = self._connection, None
+        connecting, self._connecting = self._connecting, None
+        if connection is not None:
+            connection.detach()
+        if connecting is not None:
+            connecting.detach()
+
+    # --- from the upstream ---
+
+    def interim(self, status: int) -> None:
+        """Pass a 1xx on: to HTTP/1.1 clients, and a 100 only to those that wait for it (RFC 9110, 15.2)."""
+        if self._downstream.speaks_http_1_0 or self._response_seen:
+            return
+        if status != 100 or (self._head & EXPECT_CONTINUE and not self._continued):
+            self._continued = self._continued or status == 100
+            self._downstream.send_interim(self.response_headers.pointer)
+
+    def response_head(self, head: int, length: int, data: bytes, end: bool) -> None:
+        """The response's head is in `response_headers`."""
+        self._response_seen = True
+        self._response_kind, self._response_length = head & FRAMING, length
+        connection = self._connection
+        if end:
+            self._connection = None
+        flags = self.on_response_headers(end and not data)
+        if self.wants_response_body:
+            if data and not flags & (LOCAL_RESPONSE | RESET):
+                flags |= self._response_body(data, end)
+            self._apply(flags)
+        elif flags & ~RESPONSE_END == RESPONSE_HEAD:
+            self._response_ready = True
+            self._pass_response(data, end)
+        else:
+            self._response_first, self._response_end = data, end
+            if not end and connection is not None:
+                connection.hold(CHAIN)
+            self._apply(flags)
+        if self._connection is not None and self._downstream.is_blocked:
+            self._connection.hold(PEER)
+
+    def response_data(self, data: bytes, end: bool) -> None:
+        """More of the response's content."""
+        if end:
+            self._connection = None
+        if self.wants_response_body:
+            self._apply(self._response_body(data, end))
+        elif self._response_ready:
+            self._pass_response(data, end)
+        else:
+            self._response_first += data
+            self._response_end = end
+
+    def _response_body(self, data: bytes, end: bool) -> int:
+        """Give content to the chain, and its trailers."""
+        if end and self._response_kind == CHUNKED and len(self.response_trailers):
+            flags = self.on_response_body(data, False) if data else 0
+            return flags if flags & (LOCAL_RESPONSE | RESET) else flags | self.on_response_trailers()
+        return self.on_response_body(data, end)
+
+    def upstream_lost(self, connection: UpstreamConnection, error: Exception | None) -> None:
+        """The connection closed before its response was complete."""
+        self._connection = None
+        if self._is_tunnel:
+            self._end_tunnel()
+        elif self._may_send_again(connection):
+            self._retried = True
+            self._request_sent = False
+            self._acquire(fresh=True)
+        else:
+            self._answer_instead(502, "502 Bad Gateway")
+
+    def _may_send_again(self, connection: UpstreamConnection) -> bool:
+        """Whether the server may have closed an idle connection just as the request went out (RFC 9110, 9.2.2)."""
+        return (
+            connection.requests > 1
+            and not connection.answered
+            and not self._retried
+            and bool(self._head & IDEMPOTENT)
+            and self._first is not None
+            and self._first_end
+        )
+
+    def upstream_failed(self, status: int, reason: str) -> None:
+        """The response is malformed or late."""
+        self._connection = None
+        if self._is_tunnel:
+            self._end_tunnel()
+        else:
+            self._answer_instead(status, "504 Gateway Timeout" if status == 504 else "502 Bad Gateway")
+
+    # --- to the client ---
+
+    def _pass_response(self, data: bytes, end: bool) -> None:
+        """Send what left the chain; the head goes with the first of it."""
+        trailers = self._response_trailers() if end else None
+        if self._response_sent:
+            self._downstream.send_body(data, end, trailers)
+        else:
+            if not self._response_ready:
+                self._response_first += data
+                return
+            recounts = self._is_local or (self.changes_response_body and not self._route.trust_content_length)
+            if recounts and not end and not data:
+                return
+            framing = self._response_framing(recounts, data, end, trailers)
+            flags = WRITE_LOCAL if self._is_local else 0
+            try:
+                self._downstream.send_head(self.response_headers.pointer, framing, flags, data, end, trailers)
+            except MessageError as error:
+                logger.error("%s", error.reason)
+                self._answer_bare(error.status, f"{error.status} {error.reason}")
+                return
+            self._response_sent = True
+        if end:
+            self._finish()
+
+    def _response_trailers(self) -> Any:
+        if self._is_local or (self._response_kind != CHUNKED and not self.wants_response_body):
+            return None
+        return self.response_trailers.pointer if len(self.response_trailers) else None
+
+    def _response_framing(self, recounts: bool, data: bytes, end: bool, trailers: Any) -> int:
+        if recounts:
+            if self._head & HEAD_METHOD and not self._is_local:
+                return WRITE_NO_BODY  # what a GET would give is not known
+            return len(data) if end and trailers is None else WRITE_CHUNKED
+        if self._head & HEAD_METHOD:
+            return WRITE_AS_IS
+        if self._response_kind == LENGTH:
+            return self._response_length
+        return 0 if self._response_kind == NONE else WRITE_CHUNKED
+
+    def _finish(self) -> None:
+        self._is_on = False
+        if self._connection is not None or self._connecting is not None:
+            self._release_upstream()
+        if self._is_open:
+            self.close()
+        self._downstream.next()
+
+    def _answer_instead(self, status: int, message: str) -> None:
+        """Answer because the upstream, or the rest of the request, did not come; too late for that: abort."""
+        self._release_upstream()
+        if self._response_sent:
+            self._downstream.abort()
+        elif self._response_seen or not self._is_open:
+            self._answer_bare(status if not self._response_seen else 502, message)
+        else:
+            self._response_seen = True
+            self._apply(self.local_response(status, JSON_FIELDS, error_body(message), message))
+
+    def _answer_bare(self, status: int, message: str) -> None:
+        """Answer past the filters: there are none yet, or they have had their response."""
+        self._release_upstream()
+        headers, body = self.response_headers, error_body(message)
+        headers.clear()
+        for name, value in ((b":status", b"%d" % status), *JSON_FIELDS):
+            headers.add(name, value)
+        self._downstream.send_head(headers.pointer, len(body), WRITE_LOCAL, body, True)
+        self._response_sent = True
+        self._finish()
+
+    # --- upgraded connections ---
+
+    def switched(self, data: bytes) -> None:
+        """The upstream takes the upgrade: the filters see the 101, what follows is not HTTP."""
+        self._response_seen = self._is_tunnel = True
+        self._response_first = data
+        if self._connection is not None:
+            self._connection.hold(CHAIN)
+        self._apply(self.on_response_headers(False))
+
+    def _open_tunnel(self) -> None:
+        connection = self._connection
+        if self._response_sent or connection is None:
+            return
+        self._downstream.send_head(self.response_headers.pointer, WRITE_NO_BODY, WRITE_UPGRADE, b"", False)
+        self._response_sent = True
+        early = self._downstream.start_tunnel()
+        if early:
+            connection.transport.write(early)
+        if self._response_first:
+            self._downstream.transport.write(self._response_first)
+        connection.release(CHAIN)
+
+    def tunnel_data(self, data: bytes) -> None:
+        """From the client to the upstream."""
+        if self._connection is not None:
+            self._connection.send_raw(data)
+
+    def tunnel_data_back(self, data: bytes) -> None:
+        """From the upstream to the client."""
+        self._downstream.transport.write(data)
+
+    def tunnel_end(self) -> None:
+        """The client sends no more."""
+        if self._connection is not None:
+            self._connection.transport.write_eof()
+
+    def tunnel_end_back(self) -> None:
+        """The upstream sends no more."""
+        if not self._downstream.transport.is_closing():
+            self._downstream.transport.write_eof()
+
+    def _end_tunnel(self) -> None:
+        self._is_on = False
+        self._release_upstream()
+        if self._is_open:
+            self.close()
+        self._downstream.close()
+
+
+def _address(name: Any) -> str:
+    return f"{name[0]}:{name[1]}" if isinstance(name, tuple) else ""

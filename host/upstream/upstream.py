@@ -1,0 +1,141 @@
+"""One configured upstream: its nodes, their pooled connections, its timeouts and what Host it gets.
+
+It is built from plain values; it must not know where they were configured, nor what a request means.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, Literal, Protocol
+
+from host.http.deadlines import Deadlines
+from host.http.message import HeadWriter, new_judge
+from host.upstream.balancer import Node, NodeState, RoundRobin
+from host.upstream.connection import ClientExchange, UpstreamConnection
+
+PassHost = Literal["pass", "node", "rewrite"]
+
+# How long a node that refused a connection is passed over (nginx's fail_timeout).
+_DOWN_TIME: Final = 10.0
+
+
+class Dialer(Protocol):
+    """Makes connections: the real one by sockets, a test's by hand."""
+
+    def dial(self, connection: UpstreamConnection, host: str, port: int) -> None:
+        """Connect, then call connection_made or connect_failed, never before this returns."""
+
+    def cancel(self, connection: UpstreamConnection) -> None:
+        """Forget about a connection being made."""
+
+
+class Upstream:
+    """Nodes behind one name. Times are seconds; the defaults are APISIX's.
+
+    `retries` is how many further nodes are tried when a connection cannot be made; None tries each once.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        nodes: Sequence[Node],
+        deadlines: Deadlines,
+        dialer: Dialer,
+        *,
+        connect_timeout: float = 60.0,
+        send_timeout: float = 60.0,
+        read_timeout: float = 60.0,
+        keepalive_idle: float = 60.0,
+        keepalive_pool_size: int = 320,
+        keepalive_requests: int = 1000,
+        retries: int | None = None,
+        pass_host: PassHost = "pass",
+        upstream_host: str = "",
+        max_head_bytes: int = 64 * 1024,
+        max_fields: int = 200,
+    ) -> None:
+        self.name = name
+        self.clock = deadlines.clock
+        self.connect_timeout, self.send_timeout, self.read_timeout = (
+            connect_timeout,
+            send_timeout,
+            read_timeout,
+        )
+        self.retries = len(nodes) - 1 if retries is None else retries
+        self.write_buffer_bytes = 256 * 1024
+        self.judge = new_judge(max_head_bytes, 16, max_fields)
+        self.writer = HeadWriter()
+        self._deadlines, self._dialer = deadlines, dialer
+        self._keepalive_idle, self._keepalive_requests = keepalive_idle, keepalive_requests
+        self._pool_size = keepalive_pool_size
+        self._balancer = RoundRobin(nodes)
+        self._pass_host, self._upstream_host = pass_host, upstream_host.encode()
+        self._closed = False
+
+    @property
+    def nodes(self) -> list[NodeState]:
+        """The nodes with their pools, for tests and metrics."""
+        return self._balancer.nodes
+
+    def choose(self, tried: Sequence[NodeState] = ()) -> NodeState | None:
+        """Return the node for a request, or None when none is left."""
+        return self._balancer.choose(self.clock(), tried)
+
+    def take(self, node: NodeState) -> UpstreamConnection | None:
+        """Return an idle connection of the node, the last one used; None = make one."""
+        idle = node.idle
+        while idle:
+            connection = idle.pop()
+            if not connection.transport.is_closing():
+                return connection
+        return None
+
+    def connect(self, node: NodeState, exchange: ClientExchange) -> UpstreamConnection:
+        """Make a connection for the exchange, which is called when it is there or failed."""
+        connection = UpstreamConnection(self, node, exchange)
+        connection.deadline = self.clock() + self.connect_timeout
+        self._deadlines.add(connection)
+        self._dialer.dial(connection, node.node.host, node.node.port)
+        return connection
+
+    def host_for(self, node: NodeState) -> bytes:
+        """Return what Host the node gets; empty = the client's."""
+        if self._pass_host == "node":
+            return node.authority
+        return self._upstream_host if self._pass_host == "rewrite" else b""
+
+    def mark_down(self, node: NodeState) -> None:
+        """Pass the node over for a while: it refused a connection."""
+        node.down_until = self.clock() + _DOWN_TIME
+
+    def give_back(self, connection: UpstreamConnection) -> None:
+        """Keep a connection for the next request, or close it."""
+        idle = connection.node.idle
+        if (
+            connection.requests >= self._keepalive_requests
+            or len(idle) >= self._pool_size
+            or self._closed
+            or connection.transport.is_closing()
+        ):
+            connection.transport.close()
+            return
+        connection.deadline = self.clock() + self._keepalive_idle
+        idle.append(connection)
+
+    def closed(self, connection: UpstreamConnection) -> None:
+        """A connection is gone."""
+        self._deadlines.discard(connection)
+        if connection in connection.node.idle:
+            connection.node.idle.remove(connection)
+
+    def cancel(self, connection: UpstreamConnection) -> None:
+        """Give up a connection that is being made."""
+        self._dialer.cancel(connection)
+        self._deadlines.discard(connection)
+
+    def close(self) -> None:
+        """Close the idle connections; the ones in use end with their request."""
+        self._closed = True
+        for node in self._balancer.nodes:
+            for connection in tuple(node.idle):
+                connection.transport.close()
