@@ -67,8 +67,8 @@ bench: venv peers ## Run the micro benchmarks and a short round of the load comp
 	$(BIN)/python -m bench.load --short
 
 .PHONY: plugins
-plugins: ## Rebuild the guests of testdata/plugins (CHECK=1: build the TinyGo ones and compare, change nothing)
-	testdata/build.sh $(if $(CHECK),--check)
+plugins: ## Rebuild the guests of testdata/plugins; CHECK=1 builds the TinyGo ones elsewhere and compares
+	python3 testdata/build.py $(if $(CHECK),--check --toolchain tinygo)
 
 .PHONY: wheel
 wheel: venv ## Build sdist and abi3 wheel, install each in an empty venv and run the smoke test there

@@ -1,0 +1,123 @@
+"""Finding and reading the files: one that holds all, or `config.yaml` with `apisix.yaml` beside it.
+
+All that is wrong is gathered before anything is raised. Importing this module costs pydantic and PyYAML.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from host.config.document import Document, parse, read_text
+from host.config.model import Config
+from host.config.references import check, declared_plugins
+from host.config.resolve import resolve
+from host.config.schema import Gateway, Resources, Whole
+from host.config.validate import Validated, validate
+from host.errors import ConfigError, Problem
+
+END_MARK = "#END"
+
+
+def load(path: Path) -> Config:
+    """Return the configuration of the file, and of the `apisix.yaml` that belongs to it where it holds no resources.
+
+    Raises ConfigError with every problem of both files.
+    """
+    text = read_text(path, str(path))
+    if isinstance(text, Problem):
+        raise ConfigError([text])
+    gateway = parse(text, str(path))
+    companion = _companion(path)
+    own = _resource_key(gateway)
+    if own is not None:
+        if path.name == "config.yaml" and companion is not None:
+            message = f"stands here while {companion} is there to hold it: keep one of them"
+            gateway.problems.append(gateway.problem((own,), message))
+        return _finish(gateway, gateway)
+    if companion is None:
+        places = " or ".join(str(place) for place in _companion_places(path))
+        message = f"holds no routes, and there is no {places} to hold them"
+        raise ConfigError([*gateway.problems, Problem(str(path), None, "", message)])
+    text = read_text(companion, str(companion))
+    if isinstance(text, Problem):
+        raise ConfigError([*gateway.problems, text])
+    return _finish(gateway, parse_resources(text, str(companion)))
+
+
+def parse_resources(text: str, file: str) -> Document:
+    """Return the document of an `apisix.yaml`, with a problem where it lacks its closing `#END`.
+
+    APISIX writes and asks for that line so that a file still being written is not loaded.
+    """
+    document = parse(text, file)
+    lines = text.rstrip().splitlines()
+    if not lines or lines[-1].strip() != END_MARK:
+        message = f"lacks its last line, {END_MARK}: a file without it may be half-written and is not loaded"
+        document.problems.append(Problem(file, len(lines) or 1, "", message))
+    return document
+
+
+def load_text(text: str, file: str = "<text>") -> Config:
+    """Return the configuration of a text that holds all; `file` names it and gives the folder of relative paths.
+
+    Raises ConfigError.
+    """
+    document = parse(text, file)
+    return _finish(document, document)
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema (draft 2020-12) of a file that holds all."""
+    schema = Whole.model_json_schema(by_alias=True, ref_template="#/$defs/{model}")
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **schema,
+        "title": "Sluiceway configuration",
+    }
+
+
+def _resource_key(document: Document) -> str | None:
+    """Return a key that belongs to resources, which tells a file that holds all from a `config.yaml`."""
+    root = document.root.value
+    return (
+        next((key for key in root if key in Resources.model_fields), None) if isinstance(root, dict) else None
+    )
+
+
+def _companion_places(path: Path) -> list[Path]:
+    """`apisix.yaml` in the same folder, or in `conf` below it as an APISIX installation has it."""
+    return [path.parent / "apisix.yaml", path.parent / "conf" / "apisix.yaml"]
+
+
+def _companion(path: Path) -> Path | None:
+    return next((place for place in _companion_places(path) if place != path and place.exists()), None)
+
+
+def _finish(gateway: Document, resources: Document) -> Config:
+    declared = {name for _, name, _ in declared_plugins(gateway)}
+    if gateway is resources:
+        whole = validate(gateway, Whole, declared)
+        parts = [whole]
+    else:
+        elsewhere = dict.fromkeys(Gateway.model_fields, gateway.file)
+        parts = [validate(gateway, Gateway, declared), validate(resources, Resources, declared, elsewhere)]
+    problems = [problem for part in parts for problem in part.problems]
+    problems.extend(check(gateway, resources))
+    if problems:
+        raise ConfigError(dict.fromkeys(problems))
+    first, last = parts[0], parts[-1]
+    return resolve(
+        Gateway.model_construct(**_values(first, Gateway)),
+        Resources.model_construct(**_values(last, Resources)),
+        Path(gateway.file).absolute().parent,
+    )
+
+
+def _values(validated: Validated, schema: type[Gateway] | type[Resources]) -> dict[str, Any]:
+    """Return the valid values that belong to the schema."""
+    values = {
+        **validated.values,
+        **{key: [e.model for e in entries] for key, entries in validated.entries.items()},
+    }
+    return {key: value for key, value in values.items() if key in schema.model_fields}

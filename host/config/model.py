@@ -1,0 +1,200 @@
+"""What a gateway is made of, as plain frozen values: the result of reading YAML, or made in code.
+
+Nothing here knows YAML, JSON Schema or any library, so that a worker, or a program that embeds `host`, pays for none of
+them; values pickle, so that one process can read a configuration and another run it. A value made in code is taken as
+it stands: `host.config.load` is what validates. All times are seconds and all sizes bytes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+KIB = 1024
+MIB = 1024 * KIB
+
+HttpRequestPhase = Literal["rewrite", "access"]
+FailurePolicy = Literal["fail_reload", "fail_closed", "fail_open"]
+ResponseOrder = Literal["descending", "reverse"]
+PluginLogLevel = Literal["trace", "debug", "info", "warn", "error", "critical"]
+PassHost = Literal["pass", "node", "rewrite"]
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """An address to accept connections on; port 0 lets the system choose."""
+
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WasmPlugin:
+    """A `.wasm` file under a name that routes enable it by.
+
+    `http_request_phase`: plugins of `rewrite` run before all of `access`. `vm_configuration` is what proxy_on_vm_start
+    reads, `environment` what the module sees through WASI. `callback_timeout` is CPU time of one callback,
+    `start_timeout` that of loading until proxy_on_configure returned. `max_request_body_size` and its sibling bound
+    what is buffered while the plugin pauses.
+    """
+
+    name: str
+    file: Path
+    priority: int = 0
+    http_request_phase: HttpRequestPhase = "access"
+    failure_policy: FailurePolicy = "fail_reload"
+    root_id: str = ""
+    vm_id: str = ""
+    vm_configuration: bytes = b""
+    environment: tuple[tuple[str, str], ...] = ()
+    callback_timeout: float = 0.010
+    start_timeout: float = 5.0
+    max_memory_size: int = 128 * MIB
+    max_request_body_size: int = 1 * MIB
+    max_response_body_size: int = 1 * MIB
+    log_level: PluginLogLevel = "info"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PythonPlugin:
+    """A native filter: `target` is `module:Class`, looked up with `search_path` before `sys.path`."""
+
+    name: str
+    target: str
+    priority: int = 0
+    http_request_phase: HttpRequestPhase = "access"
+    search_path: tuple[Path, ...] = ()
+
+
+Plugin = WasmPlugin | PythonPlugin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PluginUse:
+    """A plugin enabled somewhere.
+
+    `configuration`: the bytes that the plugin context reads in proxy_on_configure. `scope`: where they are written
+    (`routes/1`, `services/a`, `plugin_configs/b`, `global_rules/c`): uses of one plugin with one scope share a plugin
+    context. `priority`: takes the place of the plugin's own, unless None.
+    """
+
+    name: str
+    configuration: bytes = b""
+    scope: str = ""
+    priority: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One server of an upstream. `weight` 0 means: no traffic."""
+
+    host: str
+    port: int
+    weight: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Timeout:
+    """How long one step of an exchange with an upstream may take, in seconds."""
+
+    connect: float = 60.0
+    send: float = 60.0
+    read: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class KeepalivePool:
+    """Idle connections kept to an upstream: how many, for how long (seconds), for how many requests each."""
+
+    size: int = 320
+    idle_timeout: float = 60.0
+    requests: int = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upstream:
+    """Servers that share one load. `id` is unique in a Config: routes with equal ids share one pool.
+
+    `retries`: further tries on other nodes, or None for one less than there are nodes. `pass_host`: the Host that the
+    upstream sees is the client's, the node's, or `upstream_host`.
+    """
+
+    id: str
+    nodes: tuple[Node, ...]
+    timeout: Timeout = Timeout()
+    retries: int | None = None
+    pass_host: PassHost = "pass"
+    upstream_host: str = ""
+    scheme: Literal["http"] = "http"
+    keepalive_pool: KeepalivePool = KeepalivePool()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """Which requests go where, through which plugins.
+
+    `uris`, `hosts`, `methods`, `priority`: as `host.router.Rule` has them. `plugins`: the route's own, those of its
+    plugin_config and of its service, merged. `timeout`: takes the place of the upstream's, unless None.
+    `upstream` None: a plugin must answer. `trust_content_length`: body plugins keep lengths as they are, so heads
+    need not wait for bodies.
+    """
+
+    id: str
+    uris: tuple[str, ...]
+    name: str = ""
+    hosts: tuple[str, ...] = ()
+    methods: tuple[str, ...] = ()
+    priority: int = 0
+    upstream: Upstream | None = None
+    timeout: Timeout | None = None
+    plugins: tuple[PluginUse, ...] = ()
+    enable_websocket: bool = False
+    trust_content_length: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class GlobalRule:
+    """Plugins that run for every request of every route, before the route's own."""
+
+    id: str
+    plugins: tuple[PluginUse, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpLimits:
+    """What a client may hold open, and for how long. `client_max_body_size` 0 means: no limit."""
+
+    client_header_timeout: float = 60.0
+    client_body_timeout: float = 60.0
+    send_timeout: float = 10.0
+    keepalive_timeout: float = 60.0
+    keepalive_requests: int = 1000
+    client_max_header_size: int = 64 * KIB
+    max_headers: int = 100
+    client_max_body_size: int = 0
+    worker_connections: int = 10620
+
+
+@dataclass(frozen=True, slots=True)
+class LogConfig:
+    """What goes to standard error, and in which form."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["text", "json"] = "text"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """A whole gateway. `workers` 0: one for each CPU that the process may use. `shutdown_timeout`: how long a worker
+    may finish its requests when it is told to stop."""
+
+    listen: tuple[Listen, ...] = (Listen("0.0.0.0", 9080),)
+    workers: int = 0
+    shutdown_timeout: float = 240.0
+    http: HttpLimits = field(default_factory=HttpLimits)
+    log: LogConfig = field(default_factory=LogConfig)
+    response_order: ResponseOrder = "descending"
+    plugins: tuple[Plugin, ...] = ()
+    global_rules: tuple[GlobalRule, ...] = ()
+    routes: tuple[Route, ...] = ()

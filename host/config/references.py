@@ -1,0 +1,178 @@
+"""What refers to what in the documents: ids, names of plugins, files.
+
+It looks at plain values, valid or not, so that one bad key in an upstream does not make its id unknown to the routes.
+What has the wrong shape is passed over here: `host.config.validate` tells of that.
+"""
+
+from __future__ import annotations
+
+import difflib
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic_core import PydanticCustomError
+
+from host.config.apisix_plugins import APISIX_PLUGINS
+from host.config.document import Document, escape
+from host.config.schema.scalars import parse_id
+from host.errors import Problem
+
+Place = tuple[str | int, ...]
+
+REFERENCES: Final = {
+    "upstream_id": "upstreams",
+    "service_id": "services",
+    "plugin_config_id": "plugin_configs",
+}
+LISTS: Final = ("routes", "upstreams", "services", "plugin_configs", "global_rules")
+SOURCES: Final = {"routes": ("plugins", "upstream", "upstream_id", "service_id", "plugin_config_id")}
+"""By list: keys of which an entry must have one to be of use."""
+
+
+def declared_plugins(document: Document) -> Iterator[tuple[str, str, Place]]:
+    """Yield the kind (`wasm`, `python`), name and place of each plugin that the document declares."""
+    for kind in ("wasm", "python"):
+        for index, entry in _entries(_get(document.root.value, kind), "plugins"):
+            if isinstance(name := entry.get("name"), str):
+                yield kind, name, (kind, "plugins", index, "name")
+
+
+def check(gateway: Document, resources: Document) -> Iterator[Problem]:
+    """Yield what does not fit together; both documents are one where a single file holds all."""
+    kinds: dict[str, str] = {}
+    for kind, name, place in declared_plugins(gateway):
+        if name in kinds:
+            yield gateway.problem(place, f"another plugin is named {escape(name, 60)!r} already")
+        kinds.setdefault(name, kind)
+    yield from _check_workers(gateway)
+    yield from _check_files(gateway)
+    yield from _check_environments(gateway)
+    yield from _check_ids(resources)
+    yield from _check_uses(resources, kinds)
+
+
+def entry_id(entry: dict[str, Any], index: int) -> str | None:
+    """Return the id of an entry, APISIX's `arr_1` and so on where it has none, None where it is not valid."""
+    value = entry.get("id")
+    try:
+        return f"arr_{index + 1}" if value is None else parse_id(value)
+    except PydanticCustomError:
+        return None
+
+
+def _check_workers(gateway: Document) -> Iterator[Problem]:
+    root = gateway.root.value
+    if _get(root, "workers") is not None and _get(_get(root, "nginx_config"), "worker_processes") is not None:
+        message = "stands beside 'workers': give one of them"
+        yield gateway.problem(("nginx_config", "worker_processes"), message)
+
+
+def _check_environments(gateway: Document) -> Iterator[Problem]:
+    """Envoy refuses a variable that is both inherited and set."""
+    for index, entry in _entries(_get(gateway.root.value, "wasm"), "plugins"):
+        variables = _get(_get(entry, "vm_config"), "environment_variables")
+        inherited, values = _get(variables, "host_env_keys"), _get(variables, "key_values")
+        for key in values if isinstance(values, dict) and isinstance(inherited, list) else ():
+            if key in inherited:
+                place = ("wasm", "plugins", index, "vm_config", "environment_variables", "key_values", key)
+                yield gateway.problem(place, "stands in 'host_env_keys' too: give it in one of them")
+
+
+def _check_files(gateway: Document) -> Iterator[Problem]:
+    folder = Path(gateway.file).parent
+    for index, entry in _entries(_get(gateway.root.value, "wasm"), "plugins"):
+        file = entry.get("file")
+        if isinstance(file, str) and file and (reason := _unreadable(folder / file)):
+            yield gateway.problem(
+                ("wasm", "plugins", index, "file"), f"{escape(str(folder / file), 300)} {reason}"
+            )
+
+
+def _unreadable(path: Path) -> str:
+    """Return why the file cannot be read, or nothing."""
+    try:
+        mode = path.stat().st_mode
+        if not stat.S_ISREG(mode):
+            return "is not a regular file"
+        with path.open("rb"):
+            return ""
+    except (OSError, ValueError) as error:
+        return f"cannot be read: {getattr(error, 'strerror', None) or error}"
+
+
+def _check_ids(resources: Document) -> Iterator[Problem]:
+    ids: dict[str, dict[str, int]] = {}
+    root = resources.root.value
+    for key in LISTS:
+        known = ids.setdefault(key, {})
+        for index, entry in _entries(root, key):
+            own = entry_id(entry, index)
+            if own in known:
+                first = f"{key}[{known[own]}]"
+                yield resources.problem((key, index, "id"), f"id {own!r} is that of {first} already")
+            elif own is not None:
+                known[own] = index
+    for key in LISTS:
+        for index, entry in _entries(root, key):
+            for reference, target in REFERENCES.items():
+                if (value := entry.get(reference)) is None:
+                    continue
+                try:
+                    wanted = parse_id(value)
+                except PydanticCustomError:
+                    continue
+                if wanted not in ids[target]:
+                    near = _nearest(wanted, ids[target])
+                    yield resources.problem(
+                        (key, index, reference), f"no entry of {target} has id {wanted!r}{near}"
+                    )
+            sources = SOURCES.get(key, ())
+            if sources and not any(source in entry for source in sources):
+                yield resources.problem((key, index), f"leads nowhere: give it one of {', '.join(sources)}")
+
+
+def _check_uses(resources: Document, kinds: dict[str, str]) -> Iterator[Problem]:
+    for key in LISTS:
+        for index, entry in _entries(resources.root.value, key):
+            uses = entry.get("plugins")
+            for name, use in uses.items() if isinstance(uses, dict) else ():
+                place = (key, index, "plugins", name)
+                if name not in kinds:
+                    yield resources.problem(place, _unknown_plugin(name, kinds))
+                elif (
+                    kinds[name] == "wasm"
+                    and isinstance(use, dict)
+                    and "conf" not in use
+                    and not _disabled(use)
+                ):
+                    yield resources.problem(place, "lacks 'conf'")
+
+
+def _unknown_plugin(name: str, kinds: dict[str, str]) -> str:
+    if name in APISIX_PLUGINS:
+        return f"known to APISIX, not served by Sluiceway: plugin {name}"
+    near = _nearest(name, kinds) or f"; declared: {', '.join(map(repr, sorted(kinds)[:10])) or 'none'}"
+    return f"no plugin of this name is declared under wasm.plugins or python.plugins{near}"
+
+
+def _disabled(use: dict[str, Any]) -> bool:
+    return use.get("disable") is True or _get(use.get("_meta"), "disable") is True
+
+
+def _nearest(name: str, names: dict[str, Any]) -> str:
+    nearest = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    return f"; did you mean {nearest[0]!r}?" if nearest else ""
+
+
+def _get(value: Any, key: str) -> Any:
+    return value.get(key) if isinstance(value, dict) else None
+
+
+def _entries(value: Any, key: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield the mappings of the list under the key, with their indexes."""
+    entries = _get(value, key)
+    for index, entry in enumerate(entries if isinstance(entries, list) else ()):
+        if isinstance(entry, dict):
+            yield index, entry

@@ -1,0 +1,180 @@
+"""Validated entries as a Config: ids looked up, plugins merged, paths made whole.
+
+It is called when nothing is wrong with the documents. The merging is APISIX's: a route's plugin takes the place of its
+plugin_config's of the same name, that one of its service's, each with its whole configuration; a route's upstream takes
+the place of its service's.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from host.config import model
+from host.config.schema.gateway import Apisix, Gateway, Nginx, Python, Wasm
+from host.config.schema.resources import Resources, Route, Service, Timeout, Upstream, Uses
+from host.config.schema.scalars import parse_address
+
+
+def resolve(gateway: Gateway, resources: Resources, folder: Path) -> model.Config:
+    """Return the configuration; `folder` is what relative paths start from."""
+    nginx = gateway.nginx_config
+    workers = gateway.workers if gateway.workers is not None else nginx.worker_processes
+    return model.Config(
+        listen=_listen(gateway.apisix),
+        workers=workers or 0,
+        shutdown_timeout=nginx.worker_shutdown_timeout,
+        http=_http(nginx),
+        log=model.LogConfig(gateway.log.level, gateway.log.format),
+        response_order=gateway.response_order,
+        plugins=_wasm_plugins(gateway.wasm, folder) + _python_plugins(gateway.python, folder),
+        global_rules=tuple(
+            model.GlobalRule(
+                id=(own := rule.id or _position(index)), plugins=_uses((rule.plugins, f"global_rules/{own}"))
+            )
+            for index, rule in enumerate(resources.global_rules)
+        ),
+        routes=_Routes(resources).all(),
+    )
+
+
+def _position(index: int) -> str:
+    """The id that APISIX gives to an entry of `apisix.yaml` that has none."""
+    return f"arr_{index + 1}"
+
+
+def _listen(apisix: Apisix) -> tuple[model.Listen, ...]:
+    ports = apisix.node_listen if isinstance(apisix.node_listen, list) else [apisix.node_listen]
+    return tuple(
+        model.Listen("0.0.0.0", entry) if isinstance(entry, int) else model.Listen(entry.ip, entry.port)
+        for entry in ports
+    )
+
+
+def _http(nginx: Nginx) -> model.HttpLimits:
+    http = nginx.http
+    return model.HttpLimits(**http.model_dump(), worker_connections=nginx.event.worker_connections)
+
+
+def _wasm_plugins(wasm: Wasm, folder: Path) -> tuple[model.Plugin, ...]:
+    return tuple(
+        model.WasmPlugin(
+            file=folder / plugin.file,
+            vm_id=plugin.vm_config.vm_id,
+            vm_configuration=plugin.vm_config.configuration,
+            environment=_environment(
+                plugin.vm_config.environment_variables.host_env_keys,
+                plugin.vm_config.environment_variables.key_values,
+            ),
+            **plugin.model_dump(exclude={"file", "vm_config"}),
+        )
+        for plugin in wasm.plugins
+    )
+
+
+def _environment(host_env_keys: list[str], key_values: dict[str, str]) -> tuple[tuple[str, str], ...]:
+    """As Envoy: a variable of the host that is not set is left out."""
+    inherited = [(key, os.environ[key]) for key in host_env_keys if key in os.environ]
+    return (*inherited, *key_values.items())
+
+
+def _python_plugins(python: Python, folder: Path) -> tuple[model.Plugin, ...]:
+    search_path = tuple(folder / path for path in python.path)
+    return tuple(
+        model.PythonPlugin(search_path=search_path, **plugin.model_dump()) for plugin in python.plugins
+    )
+
+
+def _uses(*layers: tuple[Uses, str]) -> tuple[model.PluginUse, ...]:
+    """Merge the layers, each with its scope; later ones take the place of earlier ones, name by name."""
+    merged = {name: (use, scope) for uses, scope in layers for name, use in uses.items()}
+    return tuple(
+        model.PluginUse(name=name, configuration=use.conf or b"", scope=scope, priority=use.meta.priority)
+        for name, (use, scope) in merged.items()
+        if not use.disable and not use.meta.disable
+    )
+
+
+def _timeout(timeout: Timeout) -> model.Timeout:
+    return model.Timeout(timeout.connect, timeout.send, timeout.read)
+
+
+def _upstream(upstream: Upstream, own_id: str) -> model.Upstream:
+    if isinstance(upstream.nodes, dict):
+        nodes = tuple(
+            model.Node(*parse_address(address, 80), weight) for address, weight in upstream.nodes.items()
+        )
+    else:
+        nodes = tuple(model.Node(node.host, node.port, node.weight) for node in upstream.nodes)
+    pool = upstream.keepalive_pool
+    return model.Upstream(
+        id=own_id,
+        nodes=nodes,
+        timeout=_timeout(upstream.timeout),
+        retries=upstream.retries,
+        pass_host=upstream.pass_host,
+        upstream_host=upstream.upstream_host or "",
+        scheme=upstream.scheme,
+        keepalive_pool=model.KeepalivePool(pool.size, pool.idle_timeout, pool.requests),
+    )
+
+
+class _Routes:
+    """The routes of the resources, with what they refer to."""
+
+    def __init__(self, resources: Resources) -> None:
+        self._routes = resources.routes
+        self._upstreams = {
+            (own := upstream.id or _position(index)): _upstream(upstream, f"upstreams/{own}")
+            for index, upstream in enumerate(resources.upstreams)
+        }
+        self._services = {
+            service.id or _position(index): service for index, service in enumerate(resources.services)
+        }
+        self._plugin_configs = {
+            entry.id or _position(index): entry for index, entry in enumerate(resources.plugin_configs)
+        }
+        # Routes of one service share its upstream, and with it the pool of connections.
+        self._service_upstreams = {
+            own: self._upstream_of(service, f"services/{own}") for own, service in self._services.items()
+        }
+
+    def all(self) -> tuple[model.Route, ...]:
+        return tuple(
+            self._route(route, route.id or _position(index))
+            for index, route in enumerate(self._routes)
+            if route.status
+        )
+
+    def _upstream_of(self, entry: Route | Service, own_id: str) -> model.Upstream | None:
+        if entry.upstream is not None:
+            return _upstream(entry.upstream, own_id)
+        return None if entry.upstream_id is None else self._upstreams[entry.upstream_id]
+
+    def _route(self, route: Route, own_id: str) -> model.Route:
+        layers = [(route.plugins, f"routes/{own_id}")]
+        if route.plugin_config_id is not None:
+            plugins = self._plugin_configs[route.plugin_config_id].plugins
+            layers.insert(0, (plugins, f"plugin_configs/{route.plugin_config_id}"))
+        upstream = self._upstream_of(route, f"routes/{own_id}")
+        hosts = route.hosts or ([route.host] if route.host is not None else [])
+        enable_websocket = route.enable_websocket
+        if route.service_id is not None:
+            service = self._services[route.service_id]
+            layers.insert(0, (service.plugins, f"services/{route.service_id}"))
+            upstream = upstream or self._service_upstreams[route.service_id]
+            hosts = hosts or service.hosts or []
+            enable_websocket = service.enable_websocket if enable_websocket is None else enable_websocket
+        return model.Route(
+            id=own_id,
+            uris=tuple(route.uris or [route.uri or ""]),
+            name=route.name or "",
+            hosts=tuple(hosts),
+            methods=tuple(route.methods),
+            priority=route.priority,
+            upstream=upstream,
+            timeout=None if route.timeout is None else _timeout(route.timeout),
+            plugins=_uses(*layers),
+            enable_websocket=bool(enable_websocket),
+            trust_content_length=route.trust_content_length,
+        )

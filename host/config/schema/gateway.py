@@ -1,0 +1,272 @@
+"""The keys of `config.yaml`: what the gateway is, apart from its routes."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import AfterValidator, Field, Tag, WithJsonSchema
+
+from host.config.schema.base import Strict, by_form, words
+from host.config.schema.scalars import (
+    Conf,
+    Duration,
+    DurationWithUnit,
+    Host,
+    Name,
+    Port,
+    PositiveDuration,
+    PositiveSize,
+    Priority,
+    Size,
+    Workers,
+    bad_value,
+)
+
+Phase = Annotated[
+    Literal["access", "rewrite"],
+    Field(description="`rewrite`: before all plugins of `access`, whatever their priority."),
+]
+
+
+class ListenAddress(Strict):
+    known_to_apisix = frozenset({"enable_http2", "enable_http3"})
+
+    ip: Host = Field(default="0.0.0.0", description="Address to bind; `::` takes IPv4 too.")
+    port: Port = Field(default=9080, description="TCP port.")
+
+
+class Router(Strict):
+    known_to_apisix = frozenset({"ssl"})
+
+    http: Literal["radixtree_uri"] = Field(default="radixtree_uri", description="How routes are matched.")
+
+
+class Apisix(Strict):
+    known_to_apisix = words(
+        "enable_dev_mode enable_reuseport enable_ipv6 enable_http2 show_upstream_status_in_response_header "
+        "proxy_protocol enable_server_tokens extra_lua_path extra_lua_cpath lua_module_hook proxy_cache "
+        "proxy_mode delete_uri_tail_slash normalize_uri_like_servlet stream_proxy dns_resolver "
+        "dns_resolver_valid resolver_timeout enable_resolv_search_opt ssl enable_control control events "
+        "data_encryption status lru disable_sync_configuration_during_start worker_startup_time_threshold "
+        "disable_upstream_healthcheck trusted_addresses admin_key allow_admin port_admin https_admin id "
+        "enable_heartbeat"
+    )
+
+    node_listen: Annotated[
+        Annotated[Port, Tag("integer")]
+        | Annotated[
+            list[
+                Annotated[
+                    Annotated[Port, Tag("integer")] | Annotated[ListenAddress, Tag("mapping")],
+                    by_form("a port or a mapping {ip, port}", "integer", "mapping"),
+                ]
+            ],
+            Field(min_length=1),
+            Tag("list"),
+        ],
+        by_form("a port, or a list of ports and of mappings {ip, port}", "integer", "list"),
+    ] = Field(
+        default=9080, description="Where clients connect: a port, or a list of ports and of `{ip, port}`."
+    )
+    router: Router = Field(default=Router(), description="The router.")
+    enable_admin: Literal[False] = Field(default=False, description="The Admin API; only `false` is served.")
+    config_center: Literal["yaml"] = Field(default="yaml", description="Older name of `config_provider`.")
+
+
+class ConfigProvider(Strict):
+    known_to_apisix = frozenset({"conf_server", "control_plane"})
+
+    config_provider: Literal["yaml"] = Field(default="yaml", description="Routes come from `apisix.yaml`.")
+
+
+class Deployment(Strict):
+    """Accepted so that the files of a standalone APISIX load as they are; nothing here changes anything."""
+
+    known_to_apisix = frozenset({"etcd", "admin", "certs", "role_control_plane"})
+
+    role: Literal["traditional", "data_plane", "standalone"] = Field(
+        default="data_plane", description="Any of them."
+    )
+    role_data_plane: ConfigProvider = Field(default=ConfigProvider(), description="Where routes come from.")
+    role_traditional: ConfigProvider = Field(default=ConfigProvider(), description="Where routes come from.")
+
+
+class Event(Strict):
+    worker_connections: int = Field(
+        default=10620, ge=1, le=1_000_000, description="Client connections that a worker holds open at most."
+    )
+
+
+class NginxHttp(Strict):
+    known_to_apisix = words(
+        "enable_access_log access_log access_log_buffer access_log_format access_log_format_escape "
+        "underscores_in_headers real_ip_header real_ip_recursive real_ip_from proxy_ssl_server_name upstream "
+        "charset variables_hash_max_size custom_lua_shared_dict lua_shared_dict large_client_header_buffers "
+        "server_tokens client_header_buffer_size"
+    )
+
+    client_header_timeout: PositiveDuration = Field(
+        default=60.0, description="For a whole request head to arrive."
+    )
+    client_body_timeout: PositiveDuration = Field(
+        default=60.0, description="Between two reads of a request body."
+    )
+    send_timeout: PositiveDuration = Field(
+        default=10.0, description="Between two writes to a client that does not read."
+    )
+    keepalive_timeout: Duration = Field(
+        default=60.0, description="For an idle client connection; 0 closes after each response."
+    )
+    keepalive_requests: int = Field(
+        default=1000, ge=1, description="Requests served on one client connection."
+    )
+    client_max_header_size: PositiveSize = Field(
+        default=64 * 1024, description="Of a request head; a larger one gets 431. Sluiceway's own key."
+    )
+    max_headers: int = Field(
+        default=100, ge=1, le=10_000, description="Fields of a request head; more get 431."
+    )
+    client_max_body_size: Size = Field(
+        default=0, description="Of a request body; a larger one gets 413. 0: no limit."
+    )
+
+
+class Nginx(Strict):
+    known_to_apisix = words(
+        "user error_log error_log_level enable_cpu_affinity worker_rlimit_nofile max_pending_timers envs meta "
+        "stream max_running_timers main_configuration_snippet http_configuration_snippet "
+        "http_server_configuration_snippet http_server_location_configuration_snippet "
+        "http_admin_configuration_snippet http_end_configuration_snippet stream_configuration_snippet"
+    )
+
+    worker_processes: Workers | None = Field(
+        default=None, description="APISIX's name of `workers`; give one of them."
+    )
+    worker_shutdown_timeout: Duration = Field(
+        default=240.0, description="For a worker that was told to stop to finish its requests."
+    )
+    event: Event = Field(default=Event(), description="Connections of a worker.")
+    http: NginxHttp = Field(default=NginxHttp(), description="Limits and timeouts towards clients.")
+
+
+class EnvironmentVariables(Strict):
+    host_env_keys: list[Name] = Field(
+        default=[],
+        description="Variables of the gateway's own environment to pass on; absent ones are left out.",
+    )
+    key_values: dict[Name, str] = Field(default={}, description="Variables to set.")
+
+
+class VmConfig(Strict):
+    """Envoy's `VmConfig`."""
+
+    vm_id: str = Field(
+        default="", max_length=256, description="Plugins of equal `vm_id`, file and configuration share a VM."
+    )
+    configuration: Conf = Field(
+        default=b"", description="What `proxy_on_vm_start` reads; a mapping is passed as compact JSON."
+    )
+    environment_variables: EnvironmentVariables = Field(
+        default=EnvironmentVariables(),
+        description="What the module sees through WASI; nothing else is passed on.",
+    )
+
+
+class WasmPlugin(Strict):
+    name: Name = Field(description="The name that routes enable it by.")
+    priority: Priority = Field(description="Larger runs earlier, among the plugins of one phase.")
+    file: str = Field(min_length=1, description="The `.wasm` file, relative to this file's folder.")
+    http_request_phase: Phase = "access"
+    failure_policy: Literal["fail_reload", "fail_closed", "fail_open"] = Field(
+        default="fail_reload",
+        description="After a trap: `fail_reload` starts a new VM, `fail_closed` answers 503, `fail_open` passes by.",
+    )
+    root_id: str = Field(
+        default="", max_length=256, description="Chooses a root context in modules that have several."
+    )
+    vm_config: VmConfig = Field(default=VmConfig(), description="The VM that the plugin runs in.")
+    callback_timeout: DurationWithUnit = Field(
+        default=0.010, description="CPU time of one callback on a request; then it is interrupted as a trap."
+    )
+    start_timeout: DurationWithUnit = Field(
+        default=5.0, description="For the module's start and `proxy_on_configure`."
+    )
+    max_memory_size: PositiveSize = Field(
+        default=128 * 1024 * 1024,
+        description="The module's linear memory; growing beyond fails inside the module.",
+    )
+    max_request_body_size: PositiveSize = Field(
+        default=1024 * 1024, description="Request body held while the plugin pauses; more gets 413."
+    )
+    max_response_body_size: PositiveSize = Field(
+        default=1024 * 1024, description="Response body held while the plugin pauses; more gets 502."
+    )
+    log_level: Literal["trace", "debug", "info", "warn", "error", "critical"] = Field(
+        default="info", description="The least level of the plugin's own lines that is written."
+    )
+
+
+class Wasm(Strict):
+    plugins: list[WasmPlugin] = Field(default=[], description="The `.wasm` files that routes can enable.")
+
+
+def _check_target(target: str) -> str:
+    module, _, name = target.partition(":")
+    if not all(part.isidentifier() for part in module.split(".")) or not name.isidentifier():
+        raise bad_value(f"expected module:Class, got {target!r}")
+    return target
+
+
+class PythonPlugin(Strict):
+    name: Name = Field(description="The name that routes enable it by.")
+    priority: Priority = Field(description="Larger runs earlier, among the plugins of one phase.")
+    target: Annotated[
+        str,
+        AfterValidator(_check_target),
+        WithJsonSchema({"type": "string", "pattern": r"^[\w.]+:\w+$"}),
+    ] = Field(alias="class", description="`module:Class` of the filter.")
+    http_request_phase: Phase = "access"
+
+
+class Python(Strict):
+    path: list[Annotated[str, Field(min_length=1)]] = Field(
+        default=[],
+        description="Folders to find modules in before Python's own, relative to this file's folder.",
+    )
+    plugins: list[PythonPlugin] = Field(
+        default=[], description="Filters written in Python that routes can enable."
+    )
+
+
+class Log(Strict):
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="The least level that is written."
+    )
+    format: Literal["text", "json"] = Field(
+        default="text", description="One line each, for people or as a JSON object."
+    )
+
+
+class Gateway(Strict):
+    """The top level of `config.yaml`."""
+
+    known_to_apisix: ClassVar[frozenset[str]] = words(
+        "plugins stream_plugins plugin_attr etcd discovery ext-plugin xrpc graphql admin"
+    )
+
+    apisix: Apisix = Field(default=Apisix(), description="Where the gateway listens.")
+    deployment: Deployment = Field(
+        default=Deployment(), description="Accepted for standalone APISIX's files."
+    )
+    nginx_config: Nginx = Field(default=Nginx(), description="Processes, limits and timeouts.")
+    wasm: Wasm = Field(default=Wasm(), description="Plugins in WebAssembly.")
+    python: Python = Field(default=Python(), description="Plugins in Python.")
+    response_order: Literal["descending", "reverse"] = Field(
+        default="descending",
+        description="Plugins see responses in the order of requests (as in APISIX), or the other way round (Envoy).",
+    )
+    workers: Workers | None = Field(
+        default=None,
+        description="Processes that serve; `auto`, or no key: one for each CPU that may be used.",
+    )
+    log: Log = Field(default=Log(), description="Logs, on standard error.")

@@ -1,0 +1,288 @@
+"""Documents against the schema: models of what is right, and a problem in plain words for each thing that is not.
+
+Each entry of `routes` and the other lists is validated by itself, so that one bad entry keeps nobody from hearing about
+the others. It must not know how entries refer to one another: that is `host.config.resolve`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import types
+import typing
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Final
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
+
+from host.config.document import Document
+from host.config.schema import FORMS, Strict
+from host.config.schema.scalars import describe
+from host.errors import Problem
+
+Place = tuple[str | int, ...]
+
+KNOWN_VALUES: Final = {
+    "type": ("chash", "ewma", "least_conn"),
+    "scheme": ("https", "grpc", "grpcs", "tcp", "tls", "udp", "kafka"),
+    "role": ("control_plane",),
+    "config_provider": ("etcd", "xds", "json", "control_plane"),
+    "config_center": ("etcd", "xds", "json"),
+    "http": ("radixtree_host_uri", "radixtree_uri_with_parameter"),
+    "enable_admin": (True,),
+}
+"""By key: what APISIX takes there and Sluiceway does not serve."""
+
+EITHER: Final[dict[str, tuple[tuple[tuple[str, ...], bool], ...]]] = {
+    "routes": ((("uri", "uris"), True), (("host", "hosts"), False), (("upstream", "upstream_id"), False)),
+    "services": ((("upstream", "upstream_id"), False),),
+}
+"""By list: keys of which an entry has at most one, and whether it must have one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A valid entry of one of the lists, and where it stands."""
+
+    document: Document
+    place: Place
+    model: Any
+
+
+@dataclass(slots=True)
+class Validated:
+    """What is valid of the documents: single values by key, list entries by key."""
+
+    values: dict[str, Any] = field(default_factory=dict)
+    entries: dict[str, list[Entry]] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+
+def validate(
+    document: Document,
+    schema: type[Strict],
+    declared: Collection[str],
+    elsewhere: Mapping[str, str] = MappingProxyType({}),
+) -> Validated:
+    """Validate a document against the schema of its top level.
+
+    `declared`: names of plugins; what is said about others under `plugins` is passed over, their name is what is
+    wrong. `elsewhere`: top-level keys that belong into another file, which is named.
+    """
+    result = Validated(problems=list(document.problems))
+    root = document.root.value
+    if root is None:
+        root = {}
+    if not isinstance(root, dict):
+        result.problems.append(document.problem((), f"expected a mapping, got {describe(root)}"))
+        return result
+    check = _Check(document, schema, declared, result.problems)
+    for key, value in root.items():
+        model_field = schema.model_fields.get(key)
+        if model_field is None and key in elsewhere:
+            check.report((key,), f"belongs into {elsewhere[key]}")
+            continue
+        if model_field is None:
+            check.report_unknown_key((key,))
+            continue
+        item_type = _item_model(model_field.annotation)
+        if item_type is None:
+            check.value(TypeAdapter[Any](model_field.annotation or Any), value, (key,), result.values)
+        elif not isinstance(value, list):
+            check.report((key,), f"expected a list, got {describe(value)}")
+        else:
+            entries = result.entries.setdefault(key, [])
+            for index, item in enumerate(value):
+                check.entry(item_type, item, (key, index), entries)
+    return result
+
+
+class _Check:
+    def __init__(
+        self, document: Document, schema: type[Strict], declared: Collection[str], problems: list[Problem]
+    ) -> None:
+        self.document = document
+        self.schema = schema
+        self.declared = declared
+        self.problems = problems
+
+    def report(self, place: Place, message: str) -> None:
+        self.problems.append(self.document.problem(place, message))
+
+    def value(self, adapter: TypeAdapter[Any], value: Any, place: Place, values: dict[str, Any]) -> None:
+        try:
+            values[str(place[0])] = adapter.validate_python(value)
+        except ValidationError as error:
+            self._report_all(error, place)
+
+    def entry(self, model: type[BaseModel], item: Any, place: Place, entries: list[Entry]) -> None:
+        known = len(self.problems)
+        if isinstance(item, dict):
+            self._check_either(item, place)
+        try:
+            entry = Entry(self.document, place, model.model_validate(item))
+        except ValidationError as error:
+            self._report_all(error, place)
+        else:
+            if len(self.problems) == known:
+                entries.append(entry)
+
+    def _check_either(self, item: dict[str, Any], place: Place) -> None:
+        for keys, required in EITHER.get(str(place[0]), ()):
+            present = [key for key in keys if key in item]
+            if len(present) > 1:
+                self.report((*place, present[1]), f"stands beside {present[0]!r}: give one of them")
+            elif required and not present:
+                self.report(place, f"lacks {keys[0]!r} (or {keys[1]!r})")
+
+    def _report_all(self, error: ValidationError, place: Place) -> None:
+        for details in error.errors(include_url=False):
+            self._report_one(details, place)
+
+    def _report_one(self, details: ErrorDetails, base: Place) -> None:
+        kind, context, value = details["type"], details.get("ctx", {}), details["input"]
+        place = self._place(base, details["loc"])
+        if len(place) > 3 and place[2] == "plugins" and place[3] not in self.declared:
+            return
+        if kind == "extra_forbidden":
+            self.report_unknown_key(place)
+        elif kind == "missing":
+            self.report(place[:-1], f"lacks {str(place[-1])!r}")
+        elif value in KNOWN_VALUES.get(str(place[-1]), ()) and kind == "literal_error":
+            self.report(place, f"known to APISIX, not served by Sluiceway: {place[-1]}: {_plain(value)}")
+        elif kind == "bad_value":
+            self.report(place, details["msg"])
+        else:
+            expected = _expected(kind, context, details["msg"])
+            self.report(place, f"expected {expected}, got {describe(value)}{_hint(kind, value)}")
+
+    def _place(self, base: Place, location: tuple[int | str, ...]) -> Place:
+        """Return pydantic's location as a place of the document: the names of forms and of keys taken out."""
+        place, node = base, self.document.root
+        for key in base:
+            node = node.children.get(key, node)
+        for key in location:
+            if key == "[key]" or (key in FORMS and key not in node.children):
+                continue
+            place = (*place, key)
+            node = node.children.get(key, node)
+        return place
+
+    def report_unknown_key(self, place: Place) -> None:
+        """Say of a key that it is unknown, and which one may be meant."""
+        key = str(place[-1])
+        model = _model_at(self.schema, place[:-1])
+        if model is not None and key in model.known_to_apisix:
+            self.report(place, f"known to APISIX, not served by Sluiceway: {key}")
+            return
+        keys = [] if model is None else [field.alias or name for name, field in model.model_fields.items()]
+        nearest = difflib.get_close_matches(key, keys, n=1, cutoff=0.6)
+        if nearest:
+            self.report(place, f"unknown key; did you mean {nearest[0]!r}?")
+        else:
+            self.report(place, f"unknown key; expected one of: {', '.join(keys)}")
+
+
+def _plain(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _expected(kind: str, context: dict[str, Any], message: str) -> str:
+    """Return what was expected, for the errors of pydantic that our models can give."""
+    match kind:
+        case "int_type" | "int_from_float":
+            return "a whole number"
+        case "string_type":
+            return "a text"
+        case "bool_type":
+            return "true or false"
+        case "list_type":
+            return "a list"
+        case "dict_type" | "model_type":
+            return "a mapping"
+        case "greater_than_equal":
+            return f"{context['ge']} or more"
+        case "less_than_equal":
+            return f"{context['le']} or less"
+        case "literal_error":
+            return _one_of(context["expected"])
+        case "string_too_short":
+            return "a text with something in it"
+        case "string_too_long":
+            return f"a text of at most {context['max_length']} characters"
+        case "too_short":
+            return "a list with something in it"
+        case "bad_form":
+            return message.removeprefix("expected ")
+    return message
+
+
+def _one_of(choices: str) -> str:
+    """Pydantic's "'a', 'b' or 'c'", or "False", as YAML would have it."""
+    plain = choices.replace("'", "").replace("False", "false").replace("True", "true")
+    return f"one of: {plain}" if "," in plain or " or " in plain else plain
+
+
+def _hint(kind: str, value: Any) -> str:
+    if (
+        kind in ("int_type", "bad_form")
+        and isinstance(value, str)
+        and value.isascii()
+        and value.strip().isdigit()
+    ):
+        return ": remove the quotes"
+    if (
+        kind == "bool_type"
+        and isinstance(value, str)
+        and value.lower() in ("on", "yes", "off", "no", "true", "false")
+    ):
+        return f": write {'true' if value.lower() in ('on', 'yes', 'true') else 'false'}, without quotes"
+    if kind == "string_type" and isinstance(value, int | float):
+        return ": quote it"
+    return ""
+
+
+def _item_model(annotation: Any) -> type[Strict] | None:
+    """The model of a list's entries, or None for anything else."""
+    if typing.get_origin(annotation) is list:
+        (item,) = typing.get_args(annotation)
+        if isinstance(item, type) and issubclass(item, Strict):
+            return item
+    return None
+
+
+def _model_at(schema: type[Strict], place: Place) -> type[Strict] | None:
+    """Return the model of the mapping at the place, or None where there is none."""
+    current: Any = schema
+    for key in place:
+        current = _step(current, key)
+    models = [
+        choice for choice in _choices(current) if isinstance(choice, type) and issubclass(choice, Strict)
+    ]
+    return models[0] if models else None
+
+
+def _step(annotation: Any, key: str | int) -> Any:
+    for choice in _choices(annotation):
+        if isinstance(choice, type) and issubclass(choice, Strict) and isinstance(key, str):
+            for name, model_field in choice.model_fields.items():
+                if key == (model_field.alias or name):
+                    return model_field.annotation
+        arguments = typing.get_args(choice)
+        if typing.get_origin(choice) is list and isinstance(key, int):
+            return arguments[0]
+        if typing.get_origin(choice) is dict and isinstance(key, str):
+            return arguments[1]
+    return None
+
+
+def _choices(annotation: Any) -> list[Any]:
+    """Return the alternatives of a type, without what is only said about it."""
+    origin = typing.get_origin(annotation)
+    if origin is typing.Annotated:
+        return _choices(typing.get_args(annotation)[0])
+    if origin in (typing.Union, types.UnionType):
+        return [leaf for choice in typing.get_args(annotation) for leaf in _choices(choice)]
+    return [annotation]

@@ -1,0 +1,22 @@
+;; Its allocator logs, which it may.
+(module
+  (import "env" "proxy_log" (func $log (param i32 i32 i32) (result i32)))
+  (import "env" "proxy_get_header_map_value" (func $get (param i32 i32 i32 i32 i32) (result i32)))
+  (memory (export "memory") 1)
+  (data (i32.const 0) ":pathstatus 00, size 0000")
+  (func (export "proxy_abi_version_0_2_1"))
+  (func (export "proxy_on_memory_allocate") (param i32) (result i32)
+    (drop (call $log (i32.const 2) (i32.const 0) (i32.const 5)))
+    (i32.const 4096))
+  (func (export "proxy_on_context_create") (param i32 i32))
+  ;; Asks for :path and logs the status and the size that came: "status 06, size 0000".
+  (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
+    (local $status i32) (local $size i32)
+    (local.set $status (call $get (i32.const 0) (i32.const 0) (i32.const 5) (i32.const 64) (i32.const 68)))
+    (local.set $size (i32.load (i32.const 68)))
+    (i32.store8 (i32.const 12) (i32.add (i32.const 48) (i32.div_u (local.get $status) (i32.const 10))))
+    (i32.store8 (i32.const 13) (i32.add (i32.const 48) (i32.rem_u (local.get $status) (i32.const 10))))
+    (i32.store8 (i32.const 23) (i32.add (i32.const 48) (i32.div_u (local.get $size) (i32.const 10))))
+    (i32.store8 (i32.const 24) (i32.add (i32.const 48) (i32.rem_u (local.get $size) (i32.const 10))))
+    (drop (call $log (i32.const 2) (i32.const 5) (i32.const 20)))
+    (i32.const 0)))

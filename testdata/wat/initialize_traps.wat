@@ -1,0 +1,7 @@
+;; Traps in _initialize: an error at the start.
+(module
+  (memory (export "memory") 1)
+  (func (export "proxy_abi_version_0_2_1"))
+  (func (export "proxy_on_memory_allocate") (param i32) (result i32) (i32.const 4096))
+  (func (export "_initialize") (unreachable))
+)

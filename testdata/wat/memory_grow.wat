@@ -1,0 +1,26 @@
+;; Grows its memory in request_headers until the host says no, and goes on: x-pages is the number of pages it got, in
+;; hexadecimal.
+(module
+  (import "env" "proxy_add_header_map_value" (func $add (param i32 i32 i32 i32 i32) (result i32)))
+  (memory (export "memory") 1)
+  (data (i32.const 0) "x-pages00000000")
+  (func (export "proxy_abi_version_0_2_1"))
+  (func (export "proxy_on_memory_allocate") (param i32) (result i32) (i32.const 4096))
+  (func (export "proxy_on_context_create") (param i32 i32))
+  (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
+    (loop $more (br_if $more (i32.ne (memory.grow (i32.const 1)) (i32.const -1))))
+    (i32.const 0))
+  (func (export "proxy_on_response_headers") (param i32 i32 i32) (result i32)
+    (local $at i32) (local $value i32) (local $digit i32)
+    (local.set $at (i32.const 15))
+    (local.set $value (memory.size))
+    (loop $next
+      (local.set $at (i32.sub (local.get $at) (i32.const 1)))
+      (local.set $digit (i32.and (local.get $value) (i32.const 15)))
+      (i32.store8 (local.get $at)
+        (i32.add (local.get $digit)
+          (select (i32.const 48) (i32.const 87) (i32.lt_u (local.get $digit) (i32.const 10)))))
+      (local.set $value (i32.shr_u (local.get $value) (i32.const 4)))
+      (br_if $next (i32.gt_u (local.get $at) (i32.const 7))))
+    (drop (call $add (i32.const 2) (i32.const 0) (i32.const 7) (i32.const 7) (i32.const 8)))
+    (i32.const 0)))

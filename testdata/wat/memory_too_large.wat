@@ -1,0 +1,5 @@
+;; Asks for 2 GiB to begin with: more than a host gives, so an error at the start.
+(module
+  (memory (export "memory") 32768)
+  (func (export "proxy_abi_version_0_2_1"))
+  (func (export "proxy_on_memory_allocate") (param i32) (result i32) (i32.const 4096)))

@@ -1,0 +1,22 @@
+;; A guest of ABI 0.1.0, whose header callbacks take two arguments. It adds x-wat: 0.1.0 to the response, and logs what
+;; the host answers for a header that is missing: 0.1.0 says OK with nothing.
+(module
+  (import "env" "proxy_log" (func $log (param i32 i32 i32) (result i32)))
+  (import "env" "proxy_get_header_map_value" (func $get (param i32 i32 i32 i32 i32) (result i32)))
+  (import "env" "proxy_add_header_map_value" (func $add (param i32 i32 i32 i32 i32) (result i32)))
+  (memory (export "memory") 1)
+  (global $heap (mut i32) (i32.const 4096))
+  (data (i32.const 0) "x-absentx-wat0.1.0missing header: status 0")
+  (func (export "proxy_abi_version_0_1_0"))
+  (func (export "malloc") (param $size i32) (result i32)
+    (global.get $heap)
+    (global.set $heap (i32.add (global.get $heap) (local.get $size))))
+  (func (export "proxy_on_context_create") (param i32 i32))
+  (func (export "proxy_on_request_headers") (param i32 i32) (result i32)
+    (i32.store8 (i32.const 41)
+      (i32.add (i32.const 48) (call $get (i32.const 0) (i32.const 0) (i32.const 8) (i32.const 64) (i32.const 68))))
+    (drop (call $log (i32.const 2) (i32.const 18) (i32.const 24)))
+    (i32.const 0))
+  (func (export "proxy_on_response_headers") (param i32 i32) (result i32)
+    (drop (call $add (i32.const 2) (i32.const 8) (i32.const 5) (i32.const 13) (i32.const 5)))
+    (i32.const 0)))

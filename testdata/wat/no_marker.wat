@@ -1,0 +1,4 @@
+;; Exports no marker of an ABI version: a load error.
+(module
+  (memory (export "memory") 1)
+  (func (export "proxy_on_memory_allocate") (param i32) (result i32) (i32.const 4096)))

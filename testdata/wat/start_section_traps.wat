@@ -1,0 +1,8 @@
+;; Traps in its start section: an error at the start.
+(module
+  (memory (export "memory") 1)
+  (func (export "proxy_abi_version_0_2_1"))
+  (func (export "proxy_on_memory_allocate") (param i32) (result i32) (i32.const 4096))
+  (func $start (unreachable))
+  (start $start)
+)
