@@ -1,4 +1,5 @@
-;; Says 0.2.1 by its marker, and has the header callbacks of 0.1.0, with two parameters.
+;; Says 0.2.1 by its marker, and has the header callbacks of 0.1.0, with two parameters. Envoy does not
+;; load it.
 (module
   (memory (export "memory") 1)
   (func (export "proxy_abi_version_0_2_1"))

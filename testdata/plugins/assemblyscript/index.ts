@@ -1,9 +1,9 @@
 // Build: asc index.ts -b plugin.wasm --use abort=abort_proc_exit --optimize
 // (../../toolchains/assemblyscript.sh gives the compiler.)
 //
-// A plugin in AssemblyScript of the 0.1.0 ABI, which starts in the module's start section and takes proc_exit and
-// fd_write from wasi_unstable. Its configuration is a text, which becomes the response header x-as-wasm ("yes" when there
-// is none); "abort" aborts in request_headers. It logs :path and :status.
+// A plugin in AssemblyScript, which starts in the module's start section and takes proc_exit from wasi_unstable. Its
+// configuration is a text, which becomes the response header x-as-wasm ("yes" when there is none); "abort" aborts in
+// request_headers. It logs :path and :status.
 export * from "@solo-io/proxy-runtime/proxy";
 import {
   Context, FilterHeadersStatusValues, LogLevelValues, RootContext, log, registerRootContext, stream_context

@@ -1,4 +1,4 @@
-// Build: GOOS=wasip1 GOARCH=wasm go build -buildmode=c-shared -trimpath -ldflags=-s -o plugin.wasm .
+// Build: GOOS=wasip1 GOARCH=wasm go build -buildmode=c-shared -trimpath -o plugin.wasm .
 //
 // go_http_headers is a plugin of the standard Go compiler: it reads every header of the request and of the response,
 // all at once and each by its name, and logs them: some twenty host calls for a plain request. The response gets
