@@ -41,8 +41,8 @@ def test_bytes(data: bytes) -> None:
 SLOW_START = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 YAML_SIGNS = (
-    "a`routes`uri`: `:`- `\n`\n  `\n    `[`]`{`}`,`&a `*a`<<: *a`!!str `!x `'`\"`|\n`>\n`#`---\n`...\n`%YAML 1.1\n`\t`? `~"
-    "`0x1`1e9`/*"
+    "a`routes`uri`: `:`- `\n`\n  `\n    `[`]`{`}`,`&a `*a`<<: *a`!!str `!x `'`\"`|\n`>\n`#`---\n`...\n`%YAML 1.1\n`\t"
+    "`? `~`0x1`1e9`/*"
 )
 YAML_TOKENS = st.sampled_from(YAML_SIGNS.split("`"))
 
