@@ -1,88 +1,199 @@
-"""Stand-in for the stream engine, with an empty chain: everything passes at once. TO BE REPLACED by the real one."""
+"""One HTTP exchange through the filter chain: states, no I/O.
+
+Events go in, flags come out that say what may leave now. The work is done by core/chain.c, in one crossing a phase;
+here is its Python face, and what has to happen behind an event: log lines, failed VMs, streams that others resumed.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from typing import Any
 
+from abi.pairs import encode_pairs
+from host._core import ffi, lib
+from host.chain import EMPTY, FilterChain
 from host.headers import HeaderMap
+from host.plugin import streams
 
-REQUEST_HEAD, REQUEST_BODY, REQUEST_END = 1, 2, 4
-RESPONSE_HEAD, RESPONSE_BODY, RESPONSE_END = 8, 16, 32
-LOCAL_RESPONSE, RESET = 64, 128
-REQUEST_BLOCKED, RESPONSE_BLOCKED = 256, 512
+# What may leave now (core/stream.h).
+REQUEST_HEAD = 1
+REQUEST_BODY = 2
+REQUEST_END = 4
+RESPONSE_HEAD = 8
+RESPONSE_BODY = 16
+RESPONSE_END = 32
+LOCAL_RESPONSE = 64
+RESET = 128
+REQUEST_BLOCKED = 256
+RESPONSE_BLOCKED = 512
 
+_WOKEN = 2048
+_ATTENTION = 1024 | _WOKEN | 4096 | 8192  # log lines; others were resumed; a VM died; a tick was set
+_FLAGS = 1023
 
-class FilterChain:
-    """No filters."""
-
-
-@dataclass(frozen=True, slots=True)
-class ConnectionInfo:
-    """Who is connected to whom, as `ip:port`."""
-
-    source_address: str
-    destination_address: str
+_REQUEST, _RESPONSE = 0, 1
+_on_headers, _on_body, _on_trailers = lib.sw_stream_on_headers, lib.sw_stream_on_body, lib.sw_stream_on_trailers
+_unpack = ffi.unpack
 
 
 class HttpStream:
-    """One HTTP exchange through a chain."""
+    """An exchange. It can be opened again after `close`, and should be: it keeps its native memory."""
 
-    wants_request_body = wants_response_body = changes_request_body = changes_response_body = False
+    __slots__ = (
+        "_is_open",
+        "_length",
+        "_number",
+        "chain",
+        "native",
+        "request_headers",
+        "request_id",
+        "request_trailers",
+        "response_headers",
+        "response_trailers",
+        "user_state",
+    )
 
     def __init__(self) -> None:
-        self.request_headers, self.request_trailers = HeaderMap(), HeaderMap()
-        self.response_headers, self.response_trailers = HeaderMap(), HeaderMap()
-        self._local = b""
+        self.native = ffi.gc(lib.sw_stream_new(), lib.sw_stream_delete)
+        maps = [HeaderMap.view(lib.sw_stream_map(self.native, kind), self.native) for kind in range(4)]
+        self.request_headers, self.request_trailers, self.response_headers, self.response_trailers = maps
+        self.chain: FilterChain = EMPTY
+        self.request_id = ""
+        self.user_state: dict[int, Any] | None = None
+        self._length = ffi.new("size_t *")
+        self._number = -1
+        self._is_open = False
 
-    def open(self, chain: FilterChain, connection: ConnectionInfo | None = None) -> None:
-        """Begin."""
+    def open(self, chain: FilterChain, client: Any = ffi.NULL) -> None:
+        """Begin an exchange; the request's headers are in `request_headers`. `client` is a `sw_peer *`."""
+        self.chain = chain
+        self._number = streams.enter(self)
+        if lib.sw_stream_open(self.native, self._number, chain.native, client):
+            streams.leave(self._number)
+            raise MemoryError("no memory for a stream")
+        self._is_open = True
+
+    @property
+    def is_open(self) -> bool:
+        """Whether an exchange runs."""
+        return self._is_open
+
+    @property
+    def wants_request_body(self) -> bool:
+        """Whether a filter takes the request's content or trailers; else they need not come by here."""
+        return self.chain.wants_request_body
+
+    @property
+    def wants_response_body(self) -> bool:
+        """Whether a filter takes the response's content or trailers."""
+        return self.chain.wants_response_body
+
+    @property
+    def changes_request_body(self) -> bool:
+        """Whether a filter could change the request's content, so that its length must be told anew."""
+        return self.chain.changes_request_body
+
+    @property
+    def changes_response_body(self) -> bool:
+        """Whether a filter could change the response's content."""
+        return self.chain.changes_response_body
+
+    def set_upstream(self, upstream: Any) -> None:
+        """Say which node answers, as a `sw_peer *` that outlives the exchange."""
+        lib.sw_stream_set_upstream(self.native, upstream)
+
+    # --- events: each returns flags -----------------------------------------------------------------------------------
 
     def on_request_headers(self, end_of_stream: bool) -> int:
-        """Pass the request's head."""
-        return REQUEST_HEAD | REQUEST_END if end_of_stream else REQUEST_HEAD
+        """The request's head is in `request_headers`."""
+        flags: int = _on_headers(self.native, _REQUEST, end_of_stream)
+        return flags if flags <= _FLAGS else self._attend(flags)
 
     def on_request_body(self, data: bytes, end_of_stream: bool) -> int:
-        """Not called: no filter wants it."""
-        raise NotImplementedError
+        """Bytes of the request's content."""
+        flags: int = _on_body(self.native, _REQUEST, data, len(data), end_of_stream)
+        return flags if flags <= _FLAGS else self._attend(flags)
 
     def on_request_trailers(self) -> int:
-        """Not called: no filter wants them."""
-        raise NotImplementedError
+        """The trailers are in `request_trailers`; the request ends with them."""
+        flags: int = _on_trailers(self.native, _REQUEST)
+        return flags if flags <= _FLAGS else self._attend(flags)
 
     def on_response_headers(self, end_of_stream: bool) -> int:
-        """Pass the response's head."""
-        return RESPONSE_HEAD | RESPONSE_END if end_of_stream else RESPONSE_HEAD
+        """The response's head is in `response_headers`."""
+        flags: int = _on_headers(self.native, _RESPONSE, end_of_stream)
+        return flags if flags <= _FLAGS else self._attend(flags)
 
     def on_response_body(self, data: bytes, end_of_stream: bool) -> int:
-        """Not called: no filter wants it."""
-        raise NotImplementedError
+        """Bytes of the response's content."""
+        flags: int = _on_body(self.native, _RESPONSE, data, len(data), end_of_stream)
+        return flags if flags <= _FLAGS else self._attend(flags)
 
     def on_response_trailers(self) -> int:
-        """Not called: no filter wants them."""
-        raise NotImplementedError
+        """The trailers are in `response_trailers`; the response ends with them."""
+        flags: int = _on_trailers(self.native, _RESPONSE)
+        return flags if flags <= _FLAGS else self._attend(flags)
 
     def local_response(
-        self, status: int, headers: list[tuple[bytes, bytes]], body: bytes, details: str
+        self, status: int, headers: Iterable[tuple[bytes, bytes]] = (), body: bytes = b"", details: str = ""
     ) -> int:
-        """Answer instead of the upstream."""
-        self.response_headers.clear()
-        self.response_headers.add(b":status", b"%d" % status)
-        for name, value in headers:
-            self.response_headers.add(name, value)
-        self._local = body
-        return LOCAL_RESPONSE | RESPONSE_HEAD | RESPONSE_BODY | RESPONSE_END
+        """Answer for the upstream; the answer passes the response filters. Does nothing once a response head is out."""
+        pairs, text = encode_pairs(list(headers)), details.encode()
+        flags: int = lib.sw_stream_local_response(
+            self.native, status, pairs, len(pairs), body, len(body), text, len(text)
+        )
+        return flags if flags <= _FLAGS else self._attend(flags)
 
-    def take_request_body(self) -> bytes:
-        """Nothing is ever held."""
-        return b""
-
-    def take_response_body(self) -> bytes:
-        """The body of a local response."""
-        body, self._local = self._local, b""
-        return body
+    def settle(self) -> None:
+        """Go on with what was asked for from elsewhere, or meet the plugin's policy for a VM that died."""
+        flags: int = lib.sw_stream_settle(self.native)
+        if flags > _FLAGS:
+            flags = self._attend(flags)
+        if flags:
+            self.on_ready(flags)
 
     def on_ready(self, flags: int) -> None:
-        """Progress from elsewhere."""
+        """Take flags that no event of this stream returned; to be overridden."""
+
+    def _attend(self, flags: int) -> int:
+        self.chain.attend()
+        if flags & _WOKEN:
+            streams.settle_woken()
+        return flags & _FLAGS
+
+    # --- what leaves ----------------------------------------------------------------------------------------------------
+
+    def take_request_body(self) -> bytes:
+        """Return the bytes that REQUEST_BODY announced."""
+        return self._take(_REQUEST)
+
+    def take_response_body(self) -> bytes:
+        """Return the bytes that RESPONSE_BODY announced."""
+        return self._take(_RESPONSE)
+
+    def _take(self, side: int) -> bytes:
+        bytes_ = lib.sw_stream_body(self.native, side, self._length)
+        length = self._length[0]
+        data: bytes = _unpack(bytes_, length) if length else b""
+        lib.sw_stream_body_taken(self.native, side)
+        return data
+
+    @property
+    def details(self) -> str:
+        """Why a local response was made ("wasm_fail_stream", or what a plugin said); "" without one."""
+        text = lib.sw_stream_details(self.native, self._length)
+        return str(_unpack(text, self._length[0]).decode(errors="replace")) if self._length[0] else ""
 
     def close(self) -> None:
-        """End."""
+        """End the exchange: on_log, on_done, on_delete of every filter. Idempotent."""
+        if not self._is_open:
+            return
+        self._is_open = False
+        flags = lib.sw_stream_close(self.native)
+        streams.leave(self._number)
+        chain, self.chain = self.chain, EMPTY
+        self.user_state = None
+        if flags:
+            chain.attend()
+            if flags & _WOKEN:
+                streams.settle_woken()

@@ -13,8 +13,10 @@ from cffi import FFI
 
 CORE = Path(__file__).resolve().parent
 ROOT = CORE.parent.parent
-# The table of host functions is read from `abi`, which a build has only as source.
-sys.path.insert(0, str(ROOT))
+# `abi` and the generator are there as sources only, and `host` has no core yet.
+sys.path[:0] = [str(ROOT), str(CORE)]
+
+from generate import write  # noqa: E402
 
 COMPILE_ARGUMENTS = [
     "-std=c11",
@@ -33,12 +35,13 @@ def declarations() -> str:
     return "\n".join(path.read_text() for path in files)
 
 
+write(CORE / "generated")
 ffibuilder = FFI()
 ffibuilder.cdef(declarations())
 ffibuilder.set_source(
     "host._core",
     '#include "core.h"',
-    sources=[str(path.relative_to(ROOT)) for path in sorted(CORE.glob("*.c"))],
+    sources=[str(path.relative_to(ROOT)) for path in sorted([*CORE.glob("*.c"), CORE / "generated/abi.c"])],
     include_dirs=[str(CORE.relative_to(ROOT))],
     depends=[str(path.relative_to(ROOT)) for path in sorted(CORE.glob("*.h"))],
     libraries=["dl", "pthread"],

@@ -83,7 +83,8 @@ bool sw_headers_push(sw_headers *headers, sw_field field) {
     return true;
 }
 
-static bool same_name(const char *stored, const char *name, size_t length) {
+static bool same_name(const sw_headers *headers, const char *stored, const char *name, size_t length) {
+    if (headers->exact) return !length || !memcmp(stored, name, length);
     for (size_t i = 0; i < length; i++)
         if (stored[i] != sw_lower(name[i])) return false;
     return true;
@@ -92,7 +93,7 @@ static bool same_name(const char *stored, const char *name, size_t length) {
 int64_t sw_headers_find(const sw_headers *headers, const char *name, size_t name_length, size_t from) {
     for (size_t i = from; i < headers->count; i++) {
         const sw_field *field = &headers->fields[i];
-        if (field->name_length == name_length && same_name(sw_field_name(headers, field), name, name_length))
+        if (field->name_length == name_length && same_name(headers, sw_field_name(headers, field), name, name_length))
             return (int64_t)i;
     }
     return -1;
@@ -109,7 +110,7 @@ int sw_headers_add(sw_headers *headers, const char *name, size_t name_length, co
     uint32_t used = headers->used;
     char *place = sw_headers_reserve(headers, name_length + value_length);
     if (!place) return -1;
-    for (size_t i = 0; i < name_length; i++) place[i] = sw_lower(name[i]);
+    for (size_t i = 0; i < name_length; i++) place[i] = headers->exact ? name[i] : sw_lower(name[i]);
     if (value_length) memcpy(place + name_length, value, value_length);
     uint32_t at = (uint32_t)(place - headers->bytes);
     sw_field field = {at, (uint32_t)name_length, at + (uint32_t)name_length, (uint32_t)value_length};
@@ -161,6 +162,16 @@ const char *sw_headers_name(const sw_headers *headers, size_t index, size_t *len
 const char *sw_headers_value(const sw_headers *headers, size_t index, size_t *length) {
     *length = headers->fields[index].value_length;
     return sw_field_value(headers, &headers->fields[index]);
+}
+
+size_t sw_put_decimal(char *out, uint64_t number) {
+    char digits[20];
+    size_t count = 0;
+    do {
+        digits[count++] = (char)('0' + number % 10);
+    } while (number /= 10);
+    for (size_t i = 0; i < count; i++) out[i] = digits[count - 1 - i];
+    return count;
 }
 
 static void put_u32(char *out, uint32_t value) {
@@ -226,7 +237,7 @@ int sw_headers_set_pairs(sw_headers *headers, const char *pairs, size_t length) 
         return 0;
     }
     if (!are_well_formed_pairs(pairs, length)) return -2;
-    sw_headers fresh = {.limit_bytes = headers->limit_bytes};
+    sw_headers fresh = {.limit_bytes = headers->limit_bytes, .exact = headers->exact};
     uint32_t count = get_u32(pairs);
     size_t at = 4 + 8 * (size_t)count;
     for (uint32_t i = 0; i < count; i++) {

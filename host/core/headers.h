@@ -18,6 +18,7 @@ typedef struct sw_headers {
     sw_field *fields;
     uint32_t count, capacity;
     uint32_t limit_bytes;  /* upper bound of the arena in use; 0 = SW_HEADERS_MOST_BYTES */
+    bool exact;            /* names keep their case: for maps that are not header fields */
 } sw_headers;
 
 enum { SW_HEADERS_MOST_BYTES = 1 << 24 };
@@ -59,4 +60,7 @@ static inline const char *sw_field_name(const sw_headers *headers, const sw_fiel
 static inline const char *sw_field_value(const sw_headers *headers, const sw_field *field) {
     return headers->bytes + field->value;
 }
+/* Writes the decimal digits of a number, at most 20, and returns how many. */
+size_t sw_put_decimal(char *out, uint64_t number);
+
 static inline char sw_lower(char c) { return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c; }

@@ -1,0 +1,117 @@
+"""Filter chains: which filters a route has, in which order, as one native object that all its exchanges share.
+
+The passes themselves (who is called when, pausing, resuming) are in core/chain.c.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any, Protocol
+
+from abi.limits import BODY_BUFFER_MAX_BYTES
+from abi.pairs import encode_pairs
+from host._core import ffi, lib
+
+
+class PhaseClass(IntEnum):
+    """The coarse order of filters on the way to the upstream; priorities order within a class."""
+
+    REWRITE = 0
+    AUTHN = 1
+    AUTHZ = 2
+    ACCESS = 3
+    POST = 4
+    BEFORE_PROXY = 5
+
+
+class Filter(Protocol):
+    """A kind of filter: a wasm plugin with a configuration, or a filter in Python."""
+
+    @property
+    def native(self) -> Any:
+        """The `sw_filter *`; it lives as long as this object."""
+
+    def attend(self) -> None:
+        """See to what its guest has left behind: log lines, ticks, a failed VM."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A filter with what orders it. Filters of `global_rules` come before a route's own."""
+
+    filter: Filter
+    priority: int = 0
+    phase: PhaseClass = PhaseClass.ACCESS
+    is_global: bool = False
+
+
+def ordered(filters: Sequence[Placed]) -> list[Filter]:
+    """Return the filters in the order in which requests pass them: class, descending priority, declaration."""
+    ranked = sorted(filters, key=lambda placed: (not placed.is_global, placed.phase, -placed.priority))
+    return [placed.filter for placed in ranked]
+
+
+@dataclass(frozen=True, slots=True)
+class BodyLimits:
+    """Bytes that one pausing filter may hold of a body; beyond that the answer is 413 or 502."""
+
+    request: int = BODY_BUFFER_MAX_BYTES
+    response: int = BODY_BUFFER_MAX_BYTES
+
+
+class FilterChain:
+    """An ordered chain. Requests pass it in order, responses too (APISIX, Kong) or reversed (Envoy)."""
+
+    __slots__ = (
+        "changes_request_body",
+        "changes_response_body",
+        "filters",
+        "native",
+        "wants_request_body",
+        "wants_response_body",
+    )
+
+    def __init__(
+        self,
+        filters: Sequence[Filter] = (),
+        *,
+        reverse_response: bool = False,
+        hold_response_head: bool = True,
+        limits: BodyLimits | None = None,
+        properties: Mapping[bytes, bytes] | None = None,
+    ) -> None:
+        """`properties`: path (NUL between segments) to encoded value, what plugins can read of the route.
+
+        `hold_response_head`: keep a response head back until body bytes leave, where a filter can change the body, so
+        that its length can be told.
+        """
+        limits = limits if limits is not None else BodyLimits()
+        pairs = encode_pairs(list((properties or {}).items()))
+        self.filters = tuple(filters)
+        native = lib.sw_chain_new(
+            [filter_.native for filter_ in self.filters],
+            len(self.filters),
+            reverse_response,
+            hold_response_head,
+            limits.request,
+            limits.response,
+            pairs,
+            len(pairs),
+        )
+        if native == ffi.NULL:
+            raise MemoryError("no memory for a filter chain")
+        self.native = ffi.gc(native, lib.sw_chain_delete)
+        bits = lib.sw_chain_body_bits(native)
+        self.wants_request_body, self.wants_response_body = bool(bits & 1), bool(bits & 2)
+        self.changes_request_body, self.changes_response_body = bool(bits & 4), bool(bits & 8)
+
+    def attend(self) -> None:
+        """Let every filter see to what its guest has left behind."""
+        for filter_ in self.filters:
+            filter_.attend()
+
+
+EMPTY = FilterChain()
+"""The chain of a route without plugins."""

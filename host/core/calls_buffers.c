@@ -1,0 +1,74 @@
+/* Host calls about buffers: bodies and configurations. */
+#include "hostcalls.h"
+
+static bool is_body(uint32_t type) { return type <= SW_BUFFER_HTTP_RESPONSE_BODY; }
+
+/* What the filter sees as the body of that side: the chunk that passes now, or what it holds while stopped. */
+static sw_buffer *body_of(const sw_vm *vm, uint32_t type) {
+    sw_stream *stream = sw_effective_stream(vm);
+    if (!stream || stream->logging || !stream->side[type].started) return NULL;
+    return &sw_slot_of(vm->effective)->side[type].body;
+}
+
+/* The buffer to read. *status tells why there is none. */
+static const sw_buffer *readable(const sw_vm *vm, uint32_t type, int32_t *status) {
+    const sw_buffer *buffer = NULL;
+    *status = SW_NOT_FOUND;
+    if (type > SW_BUFFER_FOREIGN_FUNCTION_ARGUMENTS)
+        *status = SW_BAD_ARGUMENT;
+    else if (is_body(type))
+        buffer = body_of(vm, type);
+    else if (type == SW_BUFFER_VM_CONFIGURATION)
+        buffer = &vm->configuration;
+    else if (type == SW_BUFFER_PLUGIN_CONFIGURATION && vm->effective)
+        buffer = &vm->effective->root->configuration;
+    return buffer;
+}
+
+SW_HOSTCALL(proxy_get_buffer_status) {
+    int32_t status;
+    const sw_buffer *buffer = readable(vm, sw_argument(a, 0), &status);
+    if (!buffer) return status;
+    uint32_t length = buffer->length > UINT32_MAX ? UINT32_MAX : (uint32_t)buffer->length;
+    bool is_written = sw_guest_put_u32(vm, sw_argument(a, 1), length) && sw_guest_put_u32(vm, sw_argument(a, 2), 0);
+    return is_written ? SW_OK : SW_INVALID_MEMORY_ACCESS;
+}
+
+/* A start behind the end is an empty range, a length beyond it is clipped (guests pass the greatest number there is). */
+SW_HOSTCALL(proxy_get_buffer_bytes) {
+    int32_t status;
+    uint32_t type = sw_argument(a, 0), start = sw_argument(a, 1);
+    size_t length = sw_argument(a, 2);
+    const sw_buffer *buffer = readable(vm, type, &status);
+    if (!buffer && is_body(type) && sw_effective_stream(vm))
+        return sw_guest_give(vm, NULL, 0, sw_argument(a, 3), sw_argument(a, 4)); /* no body yet: empty, as in Envoy */
+    if (!buffer) return status;
+    if (start > buffer->length) start = (uint32_t)buffer->length;
+    if (length > buffer->length - start) length = buffer->length - start;
+    const char *bytes = length ? sw_buffer_bytes(buffer) + start : NULL;
+    return sw_guest_give(vm, bytes, length, sw_argument(a, 3), sw_argument(a, 4));
+}
+
+/* A body may be written while it is in the filter's hands: in its body callbacks, while the filter holds it, and where
+ * the message has none of its own, in the header callback. */
+static bool is_writable(const sw_vm *vm, uint32_t side) {
+    const sw_stream *stream = sw_effective_stream(vm);
+    const sw_slot *slot = sw_slot_of(vm->effective);
+    uint8_t body_event = side == SW_REQUEST ? SW_ON_REQUEST_BODY : SW_ON_RESPONSE_BODY;
+    if (slot->side[side].stopped) return true;
+    return vm->called == vm->effective && stream->in_event &&
+           (stream->phase == body_event || stream->end_of_stream_call == (int32_t)side);
+}
+
+/* The specification's splice: `length` bytes from `start` on give way to the data. Envoy does it at both ends only. */
+SW_HOSTCALL(proxy_set_buffer_bytes) {
+    uint32_t type = sw_argument(a, 0), length = sw_argument(a, 4);
+    const char *data = sw_guest(vm, sw_argument(a, 3), length);
+    if (!data) return SW_INVALID_MEMORY_ACCESS;
+    if (!is_body(type)) return SW_BAD_ARGUMENT;
+    sw_buffer *body = body_of(vm, type);
+    if (!body) return SW_NOT_FOUND;
+    if (!is_writable(vm, type)) return SW_BAD_ARGUMENT;
+    sw_slot_of(vm->effective)->touched = true;
+    return sw_buffer_splice(body, sw_argument(a, 1), sw_argument(a, 2), data, length) ? SW_OK : SW_INTERNAL_FAILURE;
+}

@@ -1,0 +1,80 @@
+/* Host calls that steer an exchange: resume, close, answer. They only note what is wanted; the chain acts on it after
+ * the guest has returned, so that no guest is ever entered again from inside its own call. */
+#include "hostcalls.h"
+#include "message.h"
+
+static int32_t resume(sw_vm *vm, int side) {
+    sw_stream *stream = sw_effective_stream(vm);
+    if (!stream) return SW_BAD_ARGUMENT;
+    sw_slot_resume(stream, sw_slot_of(vm->effective), side);
+    return SW_OK;
+}
+
+SW_HOSTCALL(proxy_continue_stream) {
+    uint32_t type = sw_argument(a, 0);
+    if (type == SW_STREAM_UPSTREAM) return SW_UNIMPLEMENTED;
+    if (type > SW_STREAM_HTTP_RESPONSE) return SW_BAD_ARGUMENT;
+    return resume(vm, (int)type);
+}
+
+SW_HOSTCALL(proxy_continue_request) {
+    (void)a;
+    return resume(vm, SW_REQUEST);
+}
+
+SW_HOSTCALL(proxy_continue_response) {
+    (void)a;
+    return resume(vm, SW_RESPONSE);
+}
+
+SW_HOSTCALL(proxy_close_stream) {
+    sw_stream *stream = sw_effective_stream(vm);
+    if (sw_argument(a, 0) > SW_STREAM_UPSTREAM || !stream) return SW_BAD_ARGUMENT;
+    if (stream->logging) return SW_OK;
+    stream->reset = true;
+    sw_stream_wake(stream);
+    return SW_OK;
+}
+
+static bool are_valid_fields(const sw_headers *headers) {
+    for (uint32_t i = 0; i < headers->count; i++) {
+        const sw_field *field = &headers->fields[i];
+        const char *name = sw_field_name(headers, field);
+        if (field->name_length && name[0] == ':') continue; /* left out when the head is filled */
+        if (!sw_is_valid_field(name, field->name_length, sw_field_value(headers, field), field->value_length)) return false;
+    }
+    return true;
+}
+
+/* The first answer wins. One that comes when the response's head has left can only cut the response short. */
+SW_HOSTCALL(proxy_send_local_response) {
+    uint32_t status = sw_argument(a, 0), details_length = sw_argument(a, 2), body_length = sw_argument(a, 4);
+    uint32_t pairs_length = sw_argument(a, 6);
+    const char *details = sw_guest(vm, sw_argument(a, 1), details_length);
+    const char *body = sw_guest(vm, sw_argument(a, 3), body_length);
+    const char *pairs = sw_guest(vm, sw_argument(a, 5), pairs_length);
+    if (!details || !body || !pairs) return SW_INVALID_MEMORY_ACCESS;
+    sw_stream *stream = sw_effective_stream(vm);
+    if (!stream || stream->logging || status < 200 || status > 999) return SW_BAD_ARGUMENT;
+    if (stream->local.pending || stream->local.active || stream->reset) return SW_OK;
+    if (stream->side[SW_RESPONSE].head_out) {
+        stream->reset = !stream->side[SW_RESPONSE].end_out;
+        sw_stream_wake(stream);
+        return SW_OK;
+    }
+    sw_headers headers = {0};
+    if (sw_headers_set_pairs(&headers, pairs, pairs_length) || !are_valid_fields(&headers)) {
+        sw_headers_free(&headers);
+        return SW_BAD_ARGUMENT;
+    }
+    sw_local_response *local = sw_stream_begin_local_response(stream, status);
+    sw_headers_free(&local->headers);
+    local->headers = headers;
+    local->grpc_status = a[7].i32;
+    local->from_response = stream->side[SW_RESPONSE].started;
+    bool is_kept = sw_buffer_append(&local->body, body, body_length) &&
+                   sw_buffer_append(&local->details, details, details_length);
+    sw_slot_of(vm->effective)->touched = true;
+    sw_stream_wake(stream);
+    return is_kept ? SW_OK : SW_INTERNAL_FAILURE;
+}

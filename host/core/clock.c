@@ -1,0 +1,131 @@
+#define _GNU_SOURCE
+#include "clock.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <time.h>
+
+enum { TICK_NS = 1000000, IDLE_TICKS = 200, SAMPLES = 8192 /* longer than any deadline of a stream callback, in ticks */ };
+
+static struct {
+    pthread_t thread;
+    bool running;
+    atomic_bool stop, parked;
+    sem_t wake;
+    wasm_engine_t *engine;
+    atomic_ullong tick, entered, left;
+    pthread_t sampled;
+    clockid_t sampled_clock;
+    atomic_bool has_sampled;
+    atomic_ullong samples[SAMPLES]; /* CPU time of the sampled thread at each tick */
+} clock_;
+
+static uint64_t read_clock(clockid_t id) {
+    struct timespec now;
+    if (clock_gettime(id, &now)) return 0;
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+uint64_t sw_realtime_ns(void) { return read_clock(CLOCK_REALTIME); }
+uint64_t sw_monotonic_ns(void) { return read_clock(CLOCK_MONOTONIC); }
+uint64_t sw_clock_ticks(void) { return atomic_load(&clock_.tick); }
+
+static void sample(uint64_t tick) {
+    if (atomic_load(&clock_.has_sampled))
+        atomic_store_explicit(&clock_.samples[tick % SAMPLES], read_clock(clock_.sampled_clock), memory_order_relaxed);
+}
+
+/* Sleeps until a guest call begins. The order (say that we park, then look once more) leaves no call unseen. */
+static void park(void) {
+    atomic_store(&clock_.parked, true);
+    if (atomic_load(&clock_.entered) != atomic_load(&clock_.left) || atomic_load(&clock_.stop)) {
+        bool parked = true;
+        if (atomic_compare_exchange_strong(&clock_.parked, &parked, false)) return;
+    }
+    while (sem_wait(&clock_.wake) && errno == EINTR) {}
+}
+
+static void *run(void *unused) {
+    (void)unused;
+    struct timespec next;
+    clock_gettime(CLOCK_MONOTONIC, &next);
+    uint64_t seen = 0;
+    unsigned idle = 0;
+    while (!atomic_load(&clock_.stop)) {
+        next.tv_nsec += TICK_NS;
+        if (next.tv_nsec >= 1000000000) {
+            next.tv_nsec -= 1000000000;
+            next.tv_sec++;
+        }
+        clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &next, NULL);
+        uint64_t tick = atomic_load(&clock_.tick) + 1;
+        sample(tick);
+        atomic_store(&clock_.tick, tick);
+        sw_engine.wasmtime_engine_increment_epoch(clock_.engine);
+        uint64_t entered = atomic_load(&clock_.entered);
+        idle = entered == seen && entered == atomic_load(&clock_.left) ? idle + 1 : 0;
+        seen = entered;
+        if (idle > IDLE_TICKS) {
+            park();
+            idle = 0;
+            clock_gettime(CLOCK_MONOTONIC, &next);
+        }
+    }
+    return NULL;
+}
+
+int sw_clock_start(wasm_engine_t *engine) {
+    if (clock_.running) return EBUSY;
+    clock_.engine = engine;
+    atomic_store(&clock_.stop, false);
+    sem_init(&clock_.wake, 0, 0);
+    int error = pthread_create(&clock_.thread, NULL, run, NULL);
+    clock_.running = !error;
+    return error;
+}
+
+void sw_clock_stop(void) {
+    if (!clock_.running) return;
+    atomic_store(&clock_.stop, true);
+    sem_post(&clock_.wake);
+    pthread_join(clock_.thread, NULL);
+    sem_destroy(&clock_.wake);
+    clock_.running = false;
+}
+
+void sw_clock_bind_thread(void) {
+    clock_.sampled = pthread_self();
+    if (pthread_getcpuclockid(clock_.sampled, &clock_.sampled_clock)) return;
+    atomic_store(&clock_.has_sampled, true);
+    sample(atomic_load(&clock_.tick));
+}
+
+static bool is_sampled_thread(void) {
+    return atomic_load_explicit(&clock_.has_sampled, memory_order_relaxed) &&
+           pthread_equal(pthread_self(), clock_.sampled);
+}
+
+sw_clock_mark sw_clock_enter(void) {
+    atomic_fetch_add(&clock_.entered, 1);
+    bool is_sampled = is_sampled_thread();
+    if (atomic_load(&clock_.parked)) {
+        bool parked = true;
+        if (is_sampled) sample(atomic_load(&clock_.tick)); /* the last sample may be seconds old */
+        if (atomic_compare_exchange_strong(&clock_.parked, &parked, false)) sem_post(&clock_.wake);
+    }
+    sw_clock_mark mark = {atomic_load(&clock_.tick), 0};
+    if (!is_sampled) mark.cpu_ns = read_clock(CLOCK_THREAD_CPUTIME_ID);
+    return mark;
+}
+
+void sw_clock_leave(void) { atomic_fetch_add_explicit(&clock_.left, 1, memory_order_relaxed); }
+
+uint64_t sw_clock_used(sw_clock_mark mark) {
+    uint64_t then = mark.cpu_ns;
+    if (!then) then = atomic_load_explicit(&clock_.samples[mark.tick % SAMPLES], memory_order_relaxed);
+    uint64_t now = read_clock(CLOCK_THREAD_CPUTIME_ID);
+    return now > then ? now - then : 0;
+}

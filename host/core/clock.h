@@ -1,0 +1,31 @@
+/* The clock that bounds guest calls.
+ *
+ * A thread advances the engine's epoch once a millisecond while guests run, and sleeps while none does. A guest whose
+ * deadline has passed is judged by the CPU time of its thread, not by the wall: a worker that the system did not
+ * schedule has not used its guest's time. Reading a thread's CPU clock is a system call, too dear for each guest call,
+ * so the clock samples it at each tick, and a call only remembers the tick at which it began. */
+#pragma once
+#include <stdint.h>
+
+#include "engine.h"
+
+typedef struct {
+    uint64_t tick;      /* the tick at which the call began */
+    uint64_t cpu_ns;    /* the thread's CPU time then, where the thread is not the sampled one; else 0 */
+} sw_clock_mark;
+
+/* Starts the thread for this engine; 0, or an errno. One engine a process. */
+int sw_clock_start(wasm_engine_t *engine);
+void sw_clock_stop(void);
+/* The calling thread is the one whose CPU time is sampled: the event loop's. */
+void sw_clock_bind_thread(void);
+uint64_t sw_clock_ticks(void);
+
+/* Around each outermost guest call. */
+sw_clock_mark sw_clock_enter(void);
+void sw_clock_leave(void);
+/* CPU nanoseconds that the calling thread has used since the mark; at most one tick more than it really did. */
+uint64_t sw_clock_used(sw_clock_mark mark);
+
+uint64_t sw_realtime_ns(void);
+uint64_t sw_monotonic_ns(void);

@@ -1,0 +1,35 @@
+/* What Python's faces read and set of VMs, contexts, filters and chains: no behaviour of its own. */
+#pragma once
+#include "stream.h"
+
+void sw_vm_configure(sw_vm *vm, uint8_t abi_version, uint8_t log_level, const char *vm_id, size_t vm_id_length,
+                     const char *configuration, size_t configuration_length, const char *environment,
+                     size_t environment_length);
+void sw_vm_set_log_level(sw_vm *vm, uint8_t log_level);
+const char *sw_vm_failure(const sw_vm *vm, int *kind, size_t *length);
+size_t sw_vm_memory_size(const sw_vm *vm);
+uint64_t sw_vm_calls(const sw_vm *vm);
+uint64_t sw_vm_hostcalls(const sw_vm *vm);
+uint32_t sw_vm_live_contexts(const sw_vm *vm);
+const char *sw_vm_memory(sw_vm *vm, uint32_t pointer, uint32_t length);
+/* Keeps the last `rows` calls from now on; 0 ends it. */
+int sw_vm_trace(sw_vm *vm, uint32_t rows);
+uint64_t sw_vm_trace_rows(const sw_vm *vm, const sw_trace_row **rows, uint32_t *size);
+uint32_t sw_context_id(const sw_context *context);
+int sw_context_configure(sw_context *context, const char *configuration, size_t length);
+/* The tick period that was set since the last time, in milliseconds (0 = none), or -1. */
+int64_t sw_context_take_tick(sw_context *context);
+void sw_context_defer_done(sw_context *context, bool pending);
+bool sw_context_is_done_pending(const sw_context *context);
+sw_filter *sw_filter_new_wasm(bool fail_open, bool writes_bodies);
+sw_filter *sw_filter_new_native(uint32_t events);
+void sw_filter_delete(sw_filter *filter);
+/* New streams of the filter go to this plugin context from now on; NULL: the plugin is down. */
+void sw_filter_bind(sw_filter *filter, sw_context *root);
+sw_chain *sw_chain_new(sw_filter **filters, size_t count, bool reverse_response, bool hold_response_head,
+                       size_t request_limit, size_t response_limit, const char *properties, size_t properties_length);
+void sw_chain_delete(sw_chain *chain);
+/* Bit 0, 1: some filter takes bodies of requests, responses; bit 2, 3: some filter can change them. */
+int sw_chain_body_bits(const sw_chain *chain);
+void sw_stream_set_protocol(sw_stream *stream, int protocol);
+const char *sw_stream_details(const sw_stream *stream, size_t *length);

@@ -1,0 +1,57 @@
+/* What filters in Python ask of an exchange: the same acts as host calls, without a guest's memory in between. */
+#include "native.h"
+
+static sw_slot *slot_of(const sw_stream *stream, uint16_t filter) {
+    return stream->open && filter < stream->count ? &stream->slots[filter] : NULL;
+}
+
+const char *sw_native_body(const sw_stream *stream, uint16_t filter, int side, size_t *length) {
+    const sw_slot *slot = slot_of(stream, filter);
+    *length = slot ? slot->side[side].body.length : 0;
+    return slot ? sw_buffer_bytes(&slot->side[side].body) : NULL;
+}
+
+int sw_native_set_body(sw_stream *stream, uint16_t filter, int side, size_t at, size_t replaced, const char *data, size_t length) {
+    sw_slot *slot = slot_of(stream, filter);
+    if (!slot) return -1;
+    slot->touched = true;
+    return sw_buffer_splice(&slot->side[side].body, at, replaced, data, length) ? 0 : -1;
+}
+
+int sw_native_resume(sw_stream *stream, uint16_t filter, int side) {
+    sw_slot *slot = slot_of(stream, filter);
+    if (!slot) return -1;
+    sw_slot_resume(stream, slot, side);
+    return 0;
+}
+
+int sw_native_reset(sw_stream *stream) {
+    if (!stream->open || stream->logging) return -1;
+    stream->reset = true;
+    sw_stream_wake(stream);
+    return 0;
+}
+
+int sw_native_local_response(sw_stream *stream, uint32_t status, const char *pairs, size_t pairs_length, const char *body,
+                             size_t body_length, const char *details, size_t details_length) {
+    if (!stream->open || stream->logging || stream->local.pending || stream->local.active || stream->side[SW_RESPONSE].head_out)
+        return -1;
+    sw_local_response *local = sw_stream_begin_local_response(stream, status);
+    local->from_response = stream->side[SW_RESPONSE].started;
+    sw_stream_wake(stream);
+    return sw_headers_set_pairs(&local->headers, pairs, pairs_length) || !sw_buffer_append(&local->body, body, body_length) ||
+                   !sw_buffer_append(&local->details, details, details_length)
+               ? -1
+               : 0;
+}
+
+int sw_native_get_state(sw_stream *stream, const char *path, size_t path_length, const char **value, size_t *length) {
+    int64_t index = sw_headers_find(&stream->state, path, path_length, 0);
+    if (index < 0) return -1;
+    *value = sw_headers_value(&stream->state, (size_t)index, length);
+    return 0;
+}
+
+int sw_native_set_state(sw_stream *stream, const char *path, size_t path_length, const char *value, size_t length) {
+    return stream->open ? sw_headers_set(&stream->state, path, path_length, value, length) : -1;
+}

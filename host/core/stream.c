@@ -1,0 +1,146 @@
+/* Life of an exchange: streams are opened, closed and opened again, so that a request allocates nothing. */
+#include "stream.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "logs.h"
+
+sw_stream *sw_stream_new(void) {
+    sw_stream *stream = calloc(1, sizeof *stream);
+    if (!stream) return NULL;
+    stream->state.exact = true;
+    stream->end_of_stream_call = -1;
+    return stream;
+}
+
+static void clear_local_response(sw_local_response *local) {
+    local->pending = local->active = local->from_response = false;
+    sw_headers_clear(&local->headers);
+    sw_buffer_clear(&local->body);
+    sw_buffer_clear(&local->details);
+}
+
+void sw_stream_delete(sw_stream *stream) {
+    if (!stream) return;
+    sw_stream_close(stream);
+    for (int i = 0; i < 4; i++) sw_headers_free(&stream->maps[i]);
+    for (int side = 0; side < SW_SIDES; side++) sw_buffer_free(&stream->side[side].out);
+    for (uint16_t i = 0; i < stream->slots_size; i++)
+        for (int side = 0; side < SW_SIDES; side++) sw_buffer_free(&stream->slots[i].side[side].body);
+    free(stream->slots);
+    sw_headers_free(&stream->local.headers);
+    sw_buffer_free(&stream->local.body);
+    sw_buffer_free(&stream->local.details);
+    sw_headers_free(&stream->early_set);
+    sw_headers_free(&stream->early_add);
+    sw_headers_free(&stream->state);
+    sw_buffer_free(&stream->incoming);
+    free(stream);
+}
+
+sw_headers *sw_stream_map(sw_stream *stream, int type) { return &stream->maps[type]; }
+
+static bool make_slots(sw_stream *stream, uint16_t count) {
+    if (count <= stream->slots_size) return true;
+    sw_slot *slots = realloc(stream->slots, count * sizeof *slots); /* no context is in use: no one points here */
+    if (!slots) return false;
+    memset(slots + stream->slots_size, 0, (size_t)(count - stream->slots_size) * sizeof *slots);
+    stream->slots = slots;
+    stream->slots_size = count;
+    return true;
+}
+
+int sw_stream_open(sw_stream *stream, uint32_t owner, const sw_chain *chain, const sw_peer *client) {
+    if (stream->open || !make_slots(stream, chain->count)) return -1;
+    stream->owner = owner;
+    stream->chain = chain;
+    stream->count = chain->count;
+    stream->client = client;
+    stream->upstream = NULL;
+    stream->protocol = 0;
+    stream->started_ns = sw_realtime_ns();
+    stream->ended_ns = 0;
+    for (uint16_t i = 0; i < chain->count; i++) stream->slots[i].filter = chain->filters[i];
+    stream->open = true;
+    return 0;
+}
+
+/* Streams of all VMs: only the event loop's thread has streams. */
+static sw_stream *woken;
+
+void sw_stream_wake(sw_stream *stream) {
+    if (stream->in_event || stream->is_woken) return; /* its own event settles it */
+    stream->is_woken = true;
+    stream->next_woken = woken;
+    woken = stream;
+}
+
+int64_t sw_stream_next_woken(void) {
+    if (!woken) return -1;
+    sw_stream *stream = woken;
+    woken = stream->next_woken;
+    stream->is_woken = false;
+    return stream->owner;
+}
+
+uint32_t sw_attention(void) {
+    return (sw_logs_pending() ? SW_LOGS : 0u) | (woken ? SW_WOKEN : 0u) | (sw_ticks_changed ? SW_TICKS : 0u);
+}
+
+static void forget_woken(sw_stream *stream) {
+    sw_stream **link = &woken;
+    while (*link != stream) link = &(*link)->next_woken;
+    *link = stream->next_woken;
+    stream->is_woken = false;
+}
+
+int64_t sw_vm_first_stream(const sw_vm *vm) { return vm->streams ? (int64_t)vm->streams->stream->owner : -1; }
+
+static void reset_slot(sw_slot *slot) {
+    for (int side = 0; side < SW_SIDES; side++) {
+        sw_buffer body = slot->side[side].body;
+        sw_buffer_clear(&body);
+        slot->side[side] = (sw_slot_side){.body = body};
+    }
+    slot->created = slot->touched = slot->skipped = false;
+}
+
+uint32_t sw_stream_close(sw_stream *stream) {
+    if (!stream->open) return 0;
+    if (stream->is_woken) forget_woken(stream);
+    stream->in_event = stream->logging = true;
+    stream->ended_ns = sw_realtime_ns();
+    stream->flags = 0;
+    if (stream->side[SW_REQUEST].started)
+        for (uint16_t i = 0; i < stream->count; i++) sw_filter_log(stream, &stream->slots[i]);
+    for (uint16_t i = 0; i < stream->count; i++) {
+        sw_filter_end(stream, &stream->slots[i]);
+        reset_slot(&stream->slots[i]);
+    }
+    for (int i = 0; i < 4; i++) sw_headers_clear(&stream->maps[i]);
+    for (int side = 0; side < SW_SIDES; side++) {
+        sw_buffer out = stream->side[side].out;
+        sw_buffer_clear(&out);
+        stream->side[side] = (sw_side){.out = out};
+        stream->bytes[side] = 0;
+    }
+    clear_local_response(&stream->local);
+    sw_headers_clear(&stream->early_set);
+    sw_headers_clear(&stream->early_add);
+    sw_headers_clear(&stream->state);
+    stream->open = stream->in_event = stream->logging = stream->reset = stream->failed = false;
+    stream->chain = NULL;
+    stream->count = 0;
+    return stream->flags | sw_attention();
+}
+
+void sw_stream_set_upstream(sw_stream *stream, const sw_peer *upstream) { stream->upstream = upstream; }
+
+const char *sw_stream_body(sw_stream *stream, int side, size_t *length) {
+    *length = stream->side[side].out.length;
+    return sw_buffer_bytes(&stream->side[side].out);
+}
+
+void sw_stream_body_taken(sw_stream *stream, int side) { sw_buffer_clear(&stream->side[side].out); }
+

@@ -1,0 +1,94 @@
+#include "vm.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "errors.h"
+
+enum { MOST_TABLE_ELEMENTS = 1 << 20, NO_LIMIT = -1 };
+
+/* The guest's time is up, or the worker was not scheduled: CPU time tells which. */
+static wasmtime_error_t *on_epoch_deadline(const wasmtime_context_t *context, void *data, uint64_t *delta, uint8_t *kind) {
+    (void)context;
+    sw_vm *vm = data;
+    uint64_t used = sw_clock_used(vm->mark);
+    *kind = 0; /* WASMTIME_UPDATE_DEADLINE_CONTINUE */
+    if (used < vm->deadline_ns) {
+        *delta = (vm->deadline_ns - used) / 1000000 + 1;
+        return NULL;
+    }
+    sw_vm_fail(vm, SW_FAILURE_DEADLINE, "deadline of %.0f ms CPU time exceeded", (double)vm->deadline_ns / 1e6);
+    return sw_engine.wasmtime_error_new("deadline exceeded");
+}
+
+sw_vm *sw_vm_new(wasm_engine_t *engine, uint32_t serial, int64_t memory_limit) {
+    sw_vm *vm = calloc(1, sizeof *vm);
+    if (!vm) return NULL;
+    vm->store = sw_engine.wasmtime_store_new(engine, vm, NULL);
+    if (!vm->store) {
+        free(vm);
+        return NULL;
+    }
+    vm->context = sw_engine.wasmtime_store_context(vm->store);
+    sw_engine.wasmtime_store_limiter(vm->store, memory_limit, MOST_TABLE_ELEMENTS, 1, NO_LIMIT, 1);
+    sw_engine.wasmtime_store_epoch_deadline_callback(vm->store, on_epoch_deadline, vm, NULL);
+    vm->references = 1;
+    vm->next_id = 1; /* 0 is the VM itself */
+    vm->serial = serial;
+    vm->log_level = 2;
+    sw_vm_set_deadline(vm, 5000000000u);
+    return vm;
+}
+
+void sw_vm_retain(sw_vm *vm) { vm->references++; }
+
+void sw_vm_release(sw_vm *vm) {
+    if (!vm || --vm->references) return;
+    sw_engine.wasmtime_store_delete(vm->store);
+    sw_buffer_free(&vm->failure);
+    sw_buffer_free(&vm->configuration);
+    sw_buffer_free(&vm->vm_id);
+    sw_buffer_free(&vm->environment);
+    free(vm->contexts);
+    free(vm->trace);
+    free(vm);
+}
+
+void sw_vm_set_deadline(sw_vm *vm, uint64_t cpu_ns) {
+    vm->deadline_ns = cpu_ns;
+    vm->deadline_ticks = (uint32_t)(cpu_ns / 1000000) + 1;
+}
+
+int sw_vm_instantiate(sw_vm *vm, const wasmtime_instance_pre_t *pre) {
+    wasm_trap_t *trap = NULL;
+    vm->calling = "start section";
+    vm->allowed = SW_START_CALLS;
+    vm->mark = sw_clock_enter();
+    sw_engine.wasmtime_context_set_epoch_deadline(vm->context, vm->deadline_ticks);
+    wasmtime_error_t *error =
+        sw_engine.wasmtime_instance_pre_instantiate(pre, vm->context, &vm->instance, &trap);
+    sw_clock_leave();
+    vm->allowed = SW_ANY_CALL;
+    if (error || trap) {
+        sw_vm_fail_with(vm, error, trap);
+        return -1;
+    }
+    wasmtime_extern_t memory;
+    if (sw_engine.wasmtime_instance_export_get(vm->context, &vm->instance, "memory", 6, &memory) &&
+        memory.kind == WASMTIME_EXTERN_MEMORY)
+        vm->memory = memory.of.memory;
+    return 0;
+}
+
+bool sw_vm_has_memory(const sw_vm *vm) { return vm->memory.store_id != 0; }
+
+int sw_vm_bind(sw_vm *vm, uint16_t index, const char *name, uint8_t parameters) {
+    wasmtime_extern_t item;
+    if (index >= SW_CALLBACKS ||
+        !sw_engine.wasmtime_instance_export_get(vm->context, &vm->instance, name, strlen(name), &item) ||
+        item.kind != WASMTIME_EXTERN_FUNC)
+        return -1;
+    vm->callbacks[index] = item.of.func;
+    vm->parameters[index] = (uint8_t)(parameters + 1);
+    return 0;
+}

@@ -1,0 +1,118 @@
+/* A guest: one instance of a module, its memory, its exports, its contexts, and how it is called.
+ *
+ * A VM is used by one thread at a time. When a call traps, the VM has failed: it keeps the reason and is never entered
+ * again. It knows nothing of HTTP: streams hang on contexts by a pointer that only chain.c and the host calls follow. */
+#pragma once
+#include "buffer.h"
+#include "clock.h"
+#include "engine.h"
+#include "generated/abi.h"
+
+struct sw_stream;
+typedef struct sw_vm sw_vm;
+
+/* A plugin context (the root, parent 0) or a stream context. */
+typedef struct sw_context {
+    sw_vm *vm;
+    uint32_t id;
+    struct sw_context *root;   /* itself for a plugin context */
+    struct sw_stream *stream;  /* NULL for a plugin context */
+    uint16_t filter;           /* index of its filter in the stream's chain */
+    bool done_pending;         /* on_done answered false; proxy_done has not come yet */
+    uint32_t tick_period;      /* milliseconds, 0 = none; plugin contexts only */
+    bool tick_changed;
+    sw_buffer configuration;   /* plugin contexts only, as are the two names */
+    sw_buffer name, root_id;
+    struct sw_context *previous, *next; /* the stream contexts of one VM */
+} sw_context;
+
+typedef struct {
+    uint8_t what;       /* a sw_trace_kind */
+    uint8_t count;      /* arguments in use */
+    uint16_t index;     /* of the host call, WASI function or callback in the tables of `abi` */
+    int32_t result;
+    uint32_t context;
+    uint32_t arguments[6];
+    uint64_t time_ns;   /* monotonic */
+} sw_trace_row;
+enum { SW_TRACE_HOSTCALL, SW_TRACE_WASI, SW_TRACE_CALLBACK };
+
+enum { SW_VM_LOADING, SW_VM_READY, SW_VM_FAILED };
+/* What the guest may call now: everything, or only logging and WASI (start functions; the allocator). */
+enum { SW_ANY_CALL, SW_START_CALLS, SW_ALLOCATOR_CALLS };
+
+struct sw_vm {
+    wasmtime_store_t *store;
+    wasmtime_context_t *context;
+    wasmtime_instance_t instance;
+    wasmtime_memory_t memory;
+    wasmtime_func_t callbacks[SW_CALLBACKS];
+    uint8_t parameters[SW_CALLBACKS]; /* 1 + number of parameters; 0 = not exported */
+    uint8_t state, allowed, log_level, abi_version;
+    bool trace_on, exited;            /* exited: proxy_exit(0) in a start function, which is a return */
+    int32_t exit_code;
+    uint32_t depth;                   /* guest calls on the stack */
+    uint32_t references;
+    uint32_t next_id;
+    sw_context *called, *effective;
+    sw_context **contexts;            /* open addressing by id */
+    uint32_t contexts_size, contexts_used;
+    sw_context *streams;              /* list of stream contexts */
+    sw_clock_mark mark;
+    uint64_t deadline_ns;             /* CPU time that a call may use */
+    uint32_t deadline_ticks;
+    uint64_t calls, hostcalls;
+    const char *calling;              /* name of the outermost callback, for failures */
+    sw_buffer failure;                /* why the VM failed, with the backtrace; empty otherwise */
+    uint8_t failure_kind;
+    sw_buffer configuration, vm_id, environment; /* environment: K=V, each ended by NUL */
+    sw_trace_row *trace;
+    uint32_t trace_size;
+    uint64_t trace_count;
+    uint32_t serial;                  /* what Python knows the VM by, in log rows */
+};
+enum { SW_FAILURE_NONE, SW_FAILURE_TRAP, SW_FAILURE_DEADLINE, SW_FAILURE_EXIT, SW_FAILURE_ALLOCATOR, SW_FAILURE_RESTRICTED };
+
+/* vm.c: life of a VM */
+sw_vm *sw_vm_new(wasm_engine_t *engine, uint32_t serial, int64_t memory_limit);
+void sw_vm_retain(sw_vm *vm);
+void sw_vm_release(sw_vm *vm);
+/* Runs the start section. 0, or -1 with the reason in `failure`. */
+int sw_vm_instantiate(sw_vm *vm, const wasmtime_instance_pre_t *pre);
+/* Notes an exported callback. `index` is its row in abi.CALLBACKS. */
+int sw_vm_bind(sw_vm *vm, uint16_t index, const char *name, uint8_t parameters);
+bool sw_vm_has_memory(const sw_vm *vm);
+void sw_vm_set_deadline(sw_vm *vm, uint64_t cpu_ns);
+
+/* call.c: entering the guest */
+/* Calls an exported callback under `context` (NULL: none). `result` may be NULL. 0, or -1: the VM has failed. */
+int sw_vm_call(sw_vm *vm, uint16_t callback, sw_context *context, const uint32_t *arguments, int32_t *result);
+/* Like sw_vm_call for a start function: a guest's exit with code 0 counts as a return. */
+int sw_vm_start(sw_vm *vm, uint16_t callback);
+void sw_vm_fail(sw_vm *vm, uint8_t kind, const char *format, ...) __attribute__((format(printf, 3, 4)));
+bool sw_vm_is_failed(const sw_vm *vm);
+
+/* memory.c: the guest's memory, never touched without a check */
+/* The host address of `length` bytes at `pointer`; NULL when any of them is outside. A length of 0 is an empty range. */
+char *sw_guest(sw_vm *vm, uint32_t pointer, uint32_t length);
+bool sw_guest_put_u32(sw_vm *vm, uint32_t pointer, uint32_t value);
+bool sw_guest_put_u64(sw_vm *vm, uint32_t pointer, uint64_t value);
+/* Room for `length` bytes from the guest's allocator, its address written to `data_out`. NULL with a status in `status`. */
+char *sw_guest_allocate(sw_vm *vm, uint32_t length, uint32_t data_out, uint32_t length_out, int32_t *status);
+/* Copies bytes into memory of the guest's allocator and writes address and length through the out-pointers. */
+int32_t sw_guest_give(sw_vm *vm, const char *data, size_t length, uint32_t data_out, uint32_t length_out);
+
+/* A guest has set a tick period since the flag was last cleared. Set on any thread, cleared by the loop's. */
+extern volatile bool sw_ticks_changed;
+
+/* context.c */
+sw_context *sw_context_new_root(sw_vm *vm, const char *name, size_t name_length, const char *root_id, size_t root_id_length,
+                                const char *configuration, size_t configuration_length);
+void sw_context_delete_root(sw_context *context);
+/* Gives the context an id and a place in the VM's table and list. false = out of memory. */
+bool sw_context_enter(sw_context *context, sw_vm *vm);
+void sw_context_leave(sw_context *context);
+sw_context *sw_context_find(const sw_vm *vm, uint32_t id);
+
+/* trace.c */
+void sw_trace_add(sw_vm *vm, uint8_t what, uint16_t index, const wasmtime_val_raw_t *arguments, size_t count, int32_t result);

@@ -1,0 +1,209 @@
+"""Filters written in Python: a class with the callbacks of the ABI takes part in a chain beside wasm plugins.
+
+They see the same state in the same order as plugins do. They are trusted as the gateway's own code is: there is no
+sandbox and no deadline around them, and they must not block.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from typing import Any
+
+from abi.pairs import encode_pairs
+from abi.types import Action
+from host._core import ffi, lib
+from host.headers import HeaderMap
+from host.plugin import streams
+from host.stream import HttpStream
+
+log = logging.getLogger("sluiceway.filter")
+
+_REQUEST, _RESPONSE = 0, 1
+_WHOLE = (1 << 63) - 1
+
+
+class FilterContext:
+    """One filter's hold on one exchange. `data` is the filter's own."""
+
+    __slots__ = ("_index", "data", "stream")
+
+    def __init__(self, stream: HttpStream, index: int) -> None:
+        self.stream = stream
+        self._index = index
+        self.data: Any = None
+
+    @property
+    def request_headers(self) -> HeaderMap:
+        """The request's fields, pseudo-headers first; changes count until the head has left."""
+        return self.stream.request_headers
+
+    @property
+    def request_trailers(self) -> HeaderMap:
+        """The request's trailers."""
+        return self.stream.request_trailers
+
+    @property
+    def response_headers(self) -> HeaderMap:
+        """The response's fields, `:status` first."""
+        return self.stream.response_headers
+
+    @property
+    def response_trailers(self) -> HeaderMap:
+        """The response's trailers."""
+        return self.stream.response_trailers
+
+    @property
+    def request_body(self) -> bytes:
+        """The bytes in the filter's hands: the chunk that passes, or all that it holds while paused."""
+        return self._body(_REQUEST)
+
+    @request_body.setter
+    def request_body(self, data: bytes) -> None:
+        self._set_body(_REQUEST, data)
+
+    @property
+    def response_body(self) -> bytes:
+        """As `request_body`."""
+        return self._body(_RESPONSE)
+
+    @response_body.setter
+    def response_body(self, data: bytes) -> None:
+        self._set_body(_RESPONSE, data)
+
+    def _body(self, side: int) -> bytes:
+        length = ffi.new("size_t *")
+        text = lib.sw_native_body(self.stream.native, self._index, side, length)
+        return bytes(ffi.unpack(text, length[0])) if length[0] else b""
+
+    def _set_body(self, side: int, data: bytes) -> None:
+        lib.sw_native_set_body(self.stream.native, self._index, side, 0, _WHOLE, data, len(data))
+
+    def respond(
+        self, status: int, headers: Iterable[tuple[bytes, bytes]] = (), body: bytes = b"", details: str = ""
+    ) -> None:
+        """Answer instead of the upstream, once the callback has returned. The first answer wins.
+
+        Raises ValueError for a status outside 200 to 999.
+        """
+        if not 200 <= status <= 999:
+            raise ValueError(f"no status of a response: {status}")
+        pairs, text = encode_pairs(list(headers)), details.encode()
+        lib.sw_native_local_response(
+            self.stream.native, status, pairs, len(pairs), body, len(body), text, len(text)
+        )
+        self._wake()
+
+    def resume_request(self) -> None:
+        """Go on with a paused request; harmless when it is not paused."""
+        lib.sw_native_resume(self.stream.native, self._index, _REQUEST)
+        self._wake()
+
+    def resume_response(self) -> None:
+        """Go on with a paused response; harmless when it is not paused."""
+        lib.sw_native_resume(self.stream.native, self._index, _RESPONSE)
+        self._wake()
+
+    def reset(self) -> None:
+        """Abort the exchange."""
+        lib.sw_native_reset(self.stream.native)
+        self._wake()
+
+    def get_property(self, path: bytes) -> bytes | None:
+        """Return what filters and plugins have set under this path (NUL between segments)."""
+        value, length = ffi.new("char const **"), ffi.new("size_t *")
+        if lib.sw_native_get_state(self.stream.native, path, len(path), value, length):
+            return None
+        return bytes(ffi.unpack(value[0], length[0])) if length[0] else b""
+
+    def set_property(self, path: bytes, value: bytes) -> None:
+        """Set state of this exchange, which plugins read with proxy_get_property."""
+        lib.sw_native_set_state(self.stream.native, path, len(path), value, len(value))
+
+    @staticmethod
+    def _wake() -> None:
+        # Inside a callback nothing waits: the exchange settles itself behind it.
+        streams.settle_woken()
+
+
+class PythonFilter:
+    """Base class of filters in Python; override what is needed, the rest costs nothing.
+
+    One object is made for each configuration in use; what belongs to one exchange goes into `context.data`.
+    Return `Action.PAUSE` to hold the message, and resume it later; None means `Action.CONTINUE`.
+    """
+
+    def __init__(self, configuration: bytes = b"") -> None:
+        """Take the configuration; raise ValueError with a reason to refuse it."""
+        self.configuration = configuration
+
+    def on_request_headers(self, context: FilterContext, end_of_stream: bool) -> Action | None:
+        """The request's head has come."""
+
+    def on_request_body(self, context: FilterContext, end_of_stream: bool) -> Action | None:
+        """Bytes of the request's content are in `context.request_body`."""
+
+    def on_request_trailers(self, context: FilterContext, end_of_stream: bool) -> Action | None:
+        """The request's trailers have come."""
+
+    def on_response_headers(self, context: FilterContext, end_of_stream: bool) -> Action | None:
+        """The response's head has come."""
+
+    def on_response_body(self, context: FilterContext, end_of_stream: bool) -> Action | None:
+        """Bytes of the response's content are in `context.response_body`."""
+
+    def on_response_trailers(self, context: FilterContext, end_of_stream: bool) -> Action | None:
+        """The response's trailers have come."""
+
+    def on_log(self, context: FilterContext, end_of_stream: bool) -> Action | None:
+        """The exchange has ended; everything can still be read."""
+
+    def on_delete(self, context: FilterContext, end_of_stream: bool) -> Action | None:
+        """The last callback."""
+
+
+_EVENTS = (
+    "on_request_headers",
+    "on_request_body",
+    "on_request_trailers",
+    "on_response_headers",
+    "on_response_body",
+    "on_response_trailers",
+    "on_log",
+    "on_delete",
+)  # in the order of core/stream.h
+
+
+class PythonFilterAdapter:
+    """A `PythonFilter` in a chain."""
+
+    __slots__ = ("callbacks", "filter", "native")
+
+    def __init__(self, filter_: PythonFilter) -> None:
+        self.filter = filter_
+        self.callbacks = tuple(getattr(filter_, name) for name in _EVENTS)
+        overridden = [getattr(type(filter_), name) is not getattr(PythonFilter, name) for name in _EVENTS]
+        events = sum(1 << bit for bit, is_own in enumerate(overridden) if is_own)
+        self.native = ffi.gc(lib.sw_filter_new_native(events), lib.sw_filter_delete)
+
+    def attend(self) -> None:
+        """Nothing is left behind: Python filters log for themselves."""
+
+
+def _failed(kind: type[BaseException], error: BaseException, trace: Any) -> None:
+    log.error("a filter in Python failed", exc_info=(kind, error, trace))
+
+
+@ffi.def_extern(name="sw_call_native_filter", error=-1, onerror=_failed)  # type: ignore[untyped-decorator]
+def _call(number: int, index: int, event: int, _length: int, end_of_stream: int) -> int:
+    """The core's one way in: the event of an exchange to one filter. -1 fails the exchange."""
+    stream = streams.stream_of(number)
+    assert isinstance(stream, HttpStream)
+    contexts = stream.user_state
+    if contexts is None:
+        contexts = stream.user_state = {}
+    context = contexts.get(index)
+    if context is None:
+        context = contexts[index] = FilterContext(stream, index)
+    filter_: Any = stream.chain.filters[index]
+    return filter_.callbacks[event](context, bool(end_of_stream)) or 0

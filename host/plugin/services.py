@@ -1,0 +1,36 @@
+"""What plugins need of their surroundings: a clock, a helper off the loop, and somewhere to say things.
+
+The gateway supplies an event loop's, the test kit one that is driven by hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol, TypeVar
+
+from abi.types import LogLevel
+
+T = TypeVar("T")
+
+
+class Timer(Protocol):
+    """A pending call."""
+
+    def cancel(self) -> None:
+        """Forget the call; harmless when it was made."""
+
+
+class Services(Protocol):
+    """All methods return at once and never raise."""
+
+    def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:
+        """Call back once after that time, on the thread that owns the plugins."""
+
+    def in_background(self, work: Callable[[], T], done: Callable[[T | BaseException], None]) -> None:
+        """Run `work` elsewhere, then `done` with its result or exception on the owning thread."""
+
+    def guest_line(self, plugin: str, context: int, request: str, level: LogLevel, message: bytes) -> None:
+        """Take a log line of a guest. `request` names the request, "" outside of one."""
+
+    def event(self, level: LogLevel, message: str, plugin: str) -> None:
+        """Take a line of the host's own about a plugin."""

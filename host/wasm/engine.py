@@ -1,0 +1,81 @@
+"""The one wasmtime engine of the process, and the C core's hold on it.
+
+wasmtime-py sets up (configuration, compiling); every guest call goes through the C core, which looks the C API's
+functions up in the library that wasmtime-py has loaded.
+"""
+
+from __future__ import annotations
+
+import atexit
+import ctypes
+import hashlib
+from functools import cache
+from importlib.metadata import version
+from typing import Any
+
+import wasmtime
+from wasmtime import _ffi as wasmtime_library
+
+from host._core import ffi, lib
+
+WASMTIME_VERSION = version("wasmtime")
+
+_SETTINGS = {
+    # A guest call is bounded by the epoch, which costs a compare at loop heads and function entries.
+    "epoch_interruption": True,
+    # What the ABI cannot use is refused at compile time instead of failing in odd ways later: host calls take 32-bit
+    # addresses of one memory that belongs to one thread.
+    "wasm_memory64": False,
+    "wasm_multi_memory": False,
+    "wasm_threads": False,
+    "wasm_component_model": False,
+}
+
+
+class EngineError(RuntimeError):
+    """The wasmtime library is not one that the C core can work with."""
+
+
+def _new_engine() -> wasmtime.Engine:
+    config = wasmtime.Config()
+    for name, value in _SETTINGS.items():
+        setattr(config, name, value)
+    return wasmtime.Engine(config)
+
+
+def pointer_of(managed: Any, kind: str) -> Any:
+    """Return the native pointer inside a wasmtime-py object as a cffi pointer of the type `kind`."""
+    address = ctypes.cast(managed.ptr(), ctypes.c_void_p).value
+    return ffi.cast(kind, address)
+
+
+@cache
+def engine() -> wasmtime.Engine:
+    """Return the process's engine; the first call starts the clock that bounds guest calls.
+
+    Raises EngineError when the installed wasmtime lacks what the core needs.
+    """
+    missing = lib.sw_engine_load(str(wasmtime_library.filename).encode())
+    if missing != ffi.NULL:
+        name = ffi.string(missing).decode()
+        raise EngineError(f"wasmtime {WASMTIME_VERSION}: the C core cannot use its library: {name}")
+    new = _new_engine()
+    if error := lib.sw_clock_start(engine_pointer(new)):
+        raise EngineError(f"the clock thread did not start: errno {error}")
+    atexit.register(lib.sw_clock_stop)  # the thread must not outlive the engine
+    lib.sw_clock_bind_thread()
+    return new
+
+
+def engine_pointer(of: wasmtime.Engine | None = None) -> Any:
+    """Return the engine as `wasm_engine_t *`."""
+    return pointer_of(of if of is not None else engine(), "wasm_engine_t *")
+
+
+def compile_key() -> str:
+    """Return what makes compiled code unusable elsewhere: engine version and settings, as a hexadecimal digest.
+
+    The machine's instruction set is not part of it: wasmtime itself refuses code for features that are absent.
+    """
+    text = f"{WASMTIME_VERSION} {sorted(_SETTINGS.items())}"
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,142 @@
+"""A module ready to be instantiated: read, judged, compiled, linked.
+
+Everything that can be said against a file is said here, before anything runs: no ABI marker, no allocator, imports that
+cannot be linked (all of them at once). VMs are then instances of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import wasmtime
+
+from abi.callbacks import ALLOCATORS, CALLBACKS
+from abi.hostcalls import HOSTCALLS
+from abi.imports import host_function, import_faults
+from abi.limits import MODULE_MAX_BYTES
+from abi.signature import FunctionType, ValueType
+from abi.types import AbiVersion
+from abi.wasi import WASI_FUNCTIONS
+from abi.wasmfile import WasmFile, WasmFileError
+from host._core import ffi, lib
+from host.wasm.cache import ModuleCache
+from host.wasm.engine import engine_pointer, pointer_of
+
+_LETTERS = {ValueType.I32: "i", ValueType.I64: "I", ValueType.F32: "f", ValueType.F64: "F"}
+_HOSTCALL, _WASI, _UNKNOWN = range(3)  # as in core/linker.h
+_HOSTCALL_INDEX = {row.name: index for index, row in enumerate(HOSTCALLS)}
+_WASI_INDEX = {row.name: index for index, row in enumerate(WASI_FUNCTIONS)}
+
+
+class ModuleError(ValueError):
+    """A file that cannot be run as a plugin; the message says why, and what to do where that is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """A callback that the module exports: its row in `abi.CALLBACKS` and how many parameters it takes."""
+
+    index: int
+    name: str
+    parameters: int
+
+
+class Module:
+    """A compiled and linked module; share it between VMs of any number of plugins."""
+
+    def __init__(self, data: bytes, cache: ModuleCache | None = None) -> None:
+        """Read, compile and link. Takes seconds for large modules that are not in the cache.
+
+        Raises ModuleError.
+        """
+        self.file = _read(data)
+        self.abi_version = _abi_version(self.file)
+        self.bindings = _bindings(self.file)
+        exported = {binding.name for binding in self.bindings}
+        if not exported.intersection(ALLOCATORS):
+            raise ModuleError(f"no allocator: the module exports neither {' nor '.join(ALLOCATORS)} of type (i32) -> i32")
+        if "memory" not in self.file.exports:
+            raise ModuleError("the module exports no memory")
+        if faults := import_faults(self.file):
+            listed = "\n".join(f"  {fault}" for fault in faults)
+            raise ModuleError(f"{len(faults)} import{'s' * (len(faults) > 1)} cannot be linked:\n{listed}")
+        try:
+            self.compiled = (cache or ModuleCache()).compile(data)
+        except wasmtime.WasmtimeError as error:
+            raise ModuleError(f"invalid module: {error}") from error
+        self.linker = self._link()
+
+    @classmethod
+    def load(cls, path: Path, cache: ModuleCache | None = None) -> Module:
+        """Read a file. Raises ModuleError, also for a file that cannot be read."""
+        try:
+            if path.stat().st_size > MODULE_MAX_BYTES:
+                raise ModuleError(f"the file is larger than {MODULE_MAX_BYTES} bytes")
+            return cls(path.read_bytes(), cache)
+        except OSError as error:
+            raise ModuleError(f"the file cannot be read: {error.strerror}") from error
+
+    @property
+    def writes_bodies(self) -> bool:
+        """Whether the module could change a body: those that do not import the call cannot."""
+        return any(imported.name == "proxy_set_buffer_bytes" for imported in self.file.imports)
+
+    def _link(self) -> Any:
+        linker = ffi.gc(lib.sw_linker_new(engine_pointer()), lib.sw_linker_delete)
+        for imported in dict.fromkeys(self.file.imports):
+            assert isinstance(imported.type, FunctionType)  # others are faults
+            row = host_function(imported.module, imported.name)
+            if row is None:
+                kind, index = _UNKNOWN, 0
+            elif row.name in _HOSTCALL_INDEX:
+                kind, index = _HOSTCALL, _HOSTCALL_INDEX[row.name]
+            else:
+                kind, index = _WASI, _WASI_INDEX[row.name]
+            reason = lib.sw_linker_define(
+                linker,
+                imported.module.encode(),
+                imported.name.encode(),
+                kind,
+                index,
+                _letters(imported.type.parameters),
+                _letters(imported.type.results),
+            )
+            _raise_if(reason, f"{imported.module}.{imported.name}")
+        _raise_if(lib.sw_linker_finish(linker, pointer_of(self.compiled, "wasmtime_module_t *")), "linking")
+        return linker
+
+
+def _raise_if(reason: Any, what: str) -> None:
+    if reason != ffi.NULL:
+        raise ModuleError(f"{what}: {ffi.string(reason).decode(errors='replace')}")
+
+
+def _letters(types: tuple[ValueType, ...]) -> bytes:
+    return "".join(_LETTERS.get(type_, "i") for type_ in types).encode()
+
+
+def _read(data: bytes) -> WasmFile:
+    try:
+        return WasmFile.parse(data)
+    except WasmFileError as error:
+        raise ModuleError(f"not a WebAssembly module: {error}") from error
+
+
+def _abi_version(file: WasmFile) -> AbiVersion:
+    if (version := file.abi_version) is not None:
+        return version
+    known = ", ".join(version.marker for version in AbiVersion)
+    if file.abi_markers:
+        raise ModuleError(f"unknown ABI version: the module exports {', '.join(file.abi_markers)}, known are {known}")
+    raise ModuleError(f"missing ABI version: the module exports none of {known}; is it a Proxy-Wasm plugin?")
+
+
+def _bindings(file: WasmFile) -> tuple[Binding, ...]:
+    bindings = []
+    for index, row in enumerate(CALLBACKS):
+        exported = file.exported_function(row.name)
+        if exported is not None and row.accepts(exported):
+            bindings.append(Binding(index, row.name, len(exported.parameters)))
+    return tuple(bindings)
