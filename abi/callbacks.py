@@ -192,6 +192,8 @@ CALLBACKS: tuple[Callback, ...] = (
     _row("proxy_validate_configuration", _PLUGIN, _CONFIGURE, _BOOLEAN, Source.SDK),
     _row("proxy_on_start", _PLUGIN, _VM_START, _BOOLEAN, Source.SDK),
     _row("proxy_on_create", _ANY, _CREATE, source=Source.SDK),
+    # The older name of proxy_on_grpc_receive_trailing_metadata, in the headers of the C++ and AssemblyScript SDKs.
+    _row("proxy_on_grpc_trailing_metadata", _PLUGIN, _GRPC_METADATA, source=Source.SDK),
 )
 
 CALLBACKS_BY_NAME: Mapping[str, Callback] = MappingProxyType({row.name: row for row in CALLBACKS})

@@ -13,7 +13,24 @@ from abi.pairs import encode_pairs
 from host._core import ffi, lib
 from host.chain import EMPTY, FilterChain
 from host.headers import HeaderMap
+from host.peer import ConnectionInfo
 from host.plugin import streams
+
+__all__ = [
+    "LOCAL_RESPONSE",
+    "REQUEST_BLOCKED",
+    "REQUEST_BODY",
+    "REQUEST_END",
+    "REQUEST_HEAD",
+    "RESET",
+    "RESPONSE_BLOCKED",
+    "RESPONSE_BODY",
+    "RESPONSE_END",
+    "RESPONSE_HEAD",
+    "ConnectionInfo",
+    "FilterChain",
+    "HttpStream",
+]
 
 # What may leave now (core/stream.h).
 REQUEST_HEAD = 1
@@ -32,7 +49,11 @@ _ATTENTION = 1024 | _WOKEN | 4096 | 8192  # log lines; others were resumed; a VM
 _FLAGS = 1023
 
 _REQUEST, _RESPONSE = 0, 1
-_on_headers, _on_body, _on_trailers = lib.sw_stream_on_headers, lib.sw_stream_on_body, lib.sw_stream_on_trailers
+_on_headers, _on_body, _on_trailers = (
+    lib.sw_stream_on_headers,
+    lib.sw_stream_on_body,
+    lib.sw_stream_on_trailers,
+)
 _unpack = ffi.unpack
 
 
@@ -40,9 +61,11 @@ class HttpStream:
     """An exchange. It can be opened again after `close`, and should be: it keeps its native memory."""
 
     __slots__ = (
+        "_client_info",
         "_is_open",
         "_length",
         "_number",
+        "_upstream_info",
         "chain",
         "native",
         "request_headers",
@@ -64,11 +87,12 @@ class HttpStream:
         self._number = -1
         self._is_open = False
 
-    def open(self, chain: FilterChain, client: Any = ffi.NULL) -> None:
-        """Begin an exchange; the request's headers are in `request_headers`. `client` is a `sw_peer *`."""
-        self.chain = chain
+    def open(self, chain: FilterChain, client: ConnectionInfo | None = None) -> None:
+        """Begin an exchange; the request's headers are in `request_headers`."""
+        self.chain, self._client_info = chain, client
+        peer = client.pointer if client is not None else ffi.NULL
         self._number = streams.enter(self)
-        if lib.sw_stream_open(self.native, self._number, chain.native, client):
+        if lib.sw_stream_open(self.native, self._number, chain.native, peer):
             streams.leave(self._number)
             raise MemoryError("no memory for a stream")
         self._is_open = True
@@ -98,11 +122,12 @@ class HttpStream:
         """Whether a filter could change the response's content."""
         return self.chain.changes_response_body
 
-    def set_upstream(self, upstream: Any) -> None:
-        """Say which node answers, as a `sw_peer *` that outlives the exchange."""
-        lib.sw_stream_set_upstream(self.native, upstream)
+    def set_upstream(self, upstream: ConnectionInfo) -> None:
+        """Say which node answers; its address is the source of that connection."""
+        self._upstream_info = upstream  # the core points into it
+        lib.sw_stream_set_upstream(self.native, upstream.pointer)
 
-    # --- events: each returns flags -----------------------------------------------------------------------------------
+    # --- events: each returns flags ---------------------------------------------------------------------------
 
     def on_request_headers(self, end_of_stream: bool) -> int:
         """The request's head is in `request_headers`."""
@@ -161,7 +186,7 @@ class HttpStream:
             streams.settle_woken()
         return flags & _FLAGS
 
-    # --- what leaves ----------------------------------------------------------------------------------------------------
+    # --- what leaves ------------------------------------------------------------------------------------------
 
     def take_request_body(self) -> bytes:
         """Return the bytes that REQUEST_BODY announced."""

@@ -28,7 +28,13 @@ class RootContext:
         self.vm = vm
         encoded_name, encoded_root = name.encode(), root_id.encode()
         native = lib.sw_context_new_root(
-            vm.pointer, encoded_name, len(encoded_name), encoded_root, len(encoded_root), configuration, len(configuration)
+            vm.pointer,
+            encoded_name,
+            len(encoded_name),
+            encoded_root,
+            len(encoded_root),
+            configuration,
+            len(configuration),
         )
         if native == ffi.NULL:
             raise MemoryError("no memory for a plugin context")
@@ -119,5 +125,3 @@ class PluginContext:
             if self._timer is None and self._period:
                 self._timer = services.call_later(self._period / 1000, lambda: self._tick(services, after))
         after()
-
-

@@ -70,7 +70,8 @@ class Plugin:
     def __repr__(self) -> str:
         state = "closed" if self._closed else "up" if self._current is not None else "down"
         spare = ", spare" if self._spare is not None else ""
-        return f"<Plugin {self.settings.name} [{state}{spare}, contexts: {len(self._contexts)}, failures: {self.failures}]>"
+        counts = f"contexts: {len(self._contexts)}, failures: {self.failures}"
+        return f"<Plugin {self.settings.name} [{state}{spare}, {counts}]>"
 
     @property
     def vm(self) -> WasmVM | None:
@@ -162,7 +163,7 @@ class Plugin:
             self.release(context)
         self._current = self._spare = None
 
-    # --- VMs -------------------------------------------------------------------------------------------------------
+    # --- VMs
 
     def _build(self, configurations: list[bytes]) -> _Built:
         serial = new_serial()
@@ -188,7 +189,13 @@ class Plugin:
 
     def _prepare_spare(self) -> None:
         wanted = self.settings.keep_spare and self.settings.policy is FailurePolicy.FAIL_RELOAD
-        if wanted and not self._building and not self._closed and self._current is not None and self._spare is None:
+        if (
+            wanted
+            and not self._building
+            and not self._closed
+            and self._current is not None
+            and self._spare is None
+        ):
             self._build_in_background(self._keep_spare)
 
     def _build_in_background(self, keep: Callable[[_Built], None]) -> None:
@@ -201,7 +208,9 @@ class Plugin:
             if self._closed:
                 return
             if isinstance(result, BaseException):
-                self._services.event(LogLevel.ERROR, f"a new VM did not come up: {result}", self.settings.name)
+                self._services.event(
+                    LogLevel.ERROR, f"a new VM did not come up: {result}", self.settings.name
+                )
                 if self._current is None:
                     self._reload_later()
             elif set(result.roots) == set(self._contexts):
@@ -219,7 +228,7 @@ class Plugin:
         else:
             self._spare = built
 
-    # --- failure ---------------------------------------------------------------------------------------------------
+    # --- failure
 
     def recover(self) -> None:
         """Look whether the VM has failed and act on it. Called behind everything that enters the guest."""
@@ -259,7 +268,7 @@ class Plugin:
         if not self._building and not self._closed and self._spare is None:
             self._build_in_background(self._keep_spare)
 
-    # --- behind every entry into the guest --------------------------------------------------------------------------
+    # --- behind every entry into the guest
 
     def after_guest(self) -> None:
         """Do what a guest has asked for beside its result: ticks; and see to log lines and failures."""

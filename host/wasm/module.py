@@ -56,7 +56,9 @@ class Module:
         self.bindings = _bindings(self.file)
         exported = {binding.name for binding in self.bindings}
         if not exported.intersection(ALLOCATORS):
-            raise ModuleError(f"no allocator: the module exports neither {' nor '.join(ALLOCATORS)} of type (i32) -> i32")
+            raise ModuleError(
+                f"no allocator: the module exports neither {' nor '.join(ALLOCATORS)} of type (i32) -> i32"
+            )
         if "memory" not in self.file.exports:
             raise ModuleError("the module exports no memory")
         if faults := import_faults(self.file):
@@ -129,7 +131,9 @@ def _abi_version(file: WasmFile) -> AbiVersion:
         return version
     known = ", ".join(version.marker for version in AbiVersion)
     if file.abi_markers:
-        raise ModuleError(f"unknown ABI version: the module exports {', '.join(file.abi_markers)}, known are {known}")
+        raise ModuleError(
+            f"unknown ABI version: the module exports {', '.join(file.abi_markers)}, known are {known}"
+        )
     raise ModuleError(f"missing ABI version: the module exports none of {known}; is it a Proxy-Wasm plugin?")
 
 

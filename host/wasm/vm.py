@@ -99,7 +99,9 @@ class WasmVM:
     def _configure(self) -> None:
         settings = self.settings
         vm_id = settings.vm_id.encode()
-        environment = b"".join(f"{key}={value}".encode() + b"\0" for key, value in settings.environment.items())
+        environment = b"".join(
+            f"{key}={value}".encode() + b"\0" for key, value in settings.environment.items()
+        )
         lib.sw_vm_configure(
             self.pointer,
             list(type(self.module.abi_version)).index(self.module.abi_version) + 1,
@@ -155,12 +157,13 @@ class WasmVM:
     @property
     def failure(self) -> GuestFailed:
         """Why the VM failed."""
+        return self._failed()
+
+    def _failed(self) -> GuestFailed:
         kind, length = ffi.new("int *"), ffi.new("size_t *")
         text = lib.sw_vm_failure(self.pointer, kind, length)
         reason = ffi.unpack(text, length[0]).decode(errors="replace") if length[0] else "unknown"
         return GuestFailed(reason, FailureKind(kind[0]))
-
-    _failed = failure.fget
 
     @property
     def memory_size(self) -> int:

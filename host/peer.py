@@ -1,0 +1,40 @@
+"""Who is at the other end: addresses of a client connection or an upstream node, as plugins' properties show them."""
+
+from __future__ import annotations
+
+import itertools
+
+from host._core import ffi
+
+_ids = itertools.count(1)
+
+
+class ConnectionInfo:
+    """The two ends of a connection, each as `ip:port` (`[ip]:port` for IPv6), and a number unique in the process."""
+
+    __slots__ = ("destination_address", "id", "pointer", "source_address")
+
+    def __init__(self, source_address: str, destination_address: str = "") -> None:
+        self.source_address, self.destination_address = source_address, destination_address
+        self.id = next(_ids)
+        source, destination = source_address.encode()[:63], destination_address.encode()[:63]
+        self.pointer = ffi.new(
+            "sw_peer *",
+            {
+                "address": source,
+                "address_length": len(source),
+                "port": _port(source_address),
+                "local_address": destination,
+                "local_address_length": len(destination),
+                "local_port": _port(destination_address),
+                "id": self.id,
+            },
+        )
+
+    def __repr__(self) -> str:
+        return f"ConnectionInfo({self.source_address!r}, {self.destination_address!r})"
+
+
+def _port(address: str) -> int:
+    port = address.rpartition(":")[2]
+    return int(port) if port.isdigit() else 0
