@@ -107,6 +107,7 @@ def test_beyond_the_specification_are_envoys_and_the_sdks() -> None:
     others = {row.name: row.source for row in CALLBACKS if row.source is not Source.SPECIFICATION}
     assert others == {
         "__main_void": Source.SDK,
+        "proxy_on_grpc_trailing_metadata": Source.SDK,
         "proxy_on_request_metadata": Source.ENVOY,
         "proxy_on_response_metadata": Source.ENVOY,
         "envoy_on_resolve_dns": Source.ENVOY,
