@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import weakref
+from itertools import groupby
+from operator import attrgetter
 from typing import Protocol
 
-from abi.types import LogLevel
 from host.plugin.streams import request_of
 from host.wasm.logs import take_lines
 from host.wasm.vm import WasmVM
 
 
 class LineSink(Protocol):
-    """Takes a line. `request` is "" outside of requests; `context` 0 is the VM itself. Must not raise."""
+    """Takes what a guest logged in one go: see `host.plugin.services.Services.guest_lines`. Must not raise."""
 
-    def __call__(self, plugin: str, context: int, request: str, level: LogLevel, message: bytes) -> None: ...
+    def __call__(self, plugin: str, context: int, request: str, lines: list[tuple[int, bytes]]) -> None: ...
 
 
 _sinks: dict[int, tuple[str, LineSink]] = {}
@@ -32,13 +33,16 @@ def forget_with(vm: WasmVM) -> None:
 
 
 def deliver() -> None:
-    """Hand all waiting lines to their sinks."""
+    """Hand all waiting lines to their sinks, those of one context in a row together."""
     gone = _gone[:]
-    for line in take_lines():
-        entry = _sinks.get(line.vm)
+    for (vm, context, stream), rows in groupby(take_lines(), key=_origin):
+        entry = _sinks.get(vm)
         if entry is not None:
             name, sink = entry
-            sink(name, line.context, request_of(line.stream), line.level, line.message)
+            sink(name, context, request_of(stream), [(row.level, row.message) for row in rows])
     for serial in gone:
         _sinks.pop(serial, None)
         _gone.remove(serial)
+
+
+_origin = attrgetter("vm", "context", "stream")

@@ -167,7 +167,7 @@ class Plugin:
 
     def _build(self, configurations: list[bytes]) -> _Built:
         serial = new_serial()
-        lines.register(serial, self.settings.name, self._services.guest_line)
+        lines.register(serial, self.settings.name, self._services.guest_lines)
         vm = WasmVM(self.module, self.settings.vm, serial)
         lines.forget_with(vm)
         built = _Built(vm, {})

@@ -29,8 +29,11 @@ class Services(Protocol):
     def in_background(self, work: Callable[[], T], done: Callable[[T | BaseException], None]) -> None:
         """Run `work` elsewhere, then `done` with its result or exception on the owning thread."""
 
-    def guest_line(self, plugin: str, context: int, request: str, level: LogLevel, message: bytes) -> None:
-        """Take a log line of a guest. `request` names the request, "" outside of one."""
+    def guest_lines(self, plugin: str, context: int, request: str, lines: list[tuple[int, bytes]]) -> None:
+        """Take what a guest logged in one go, as level (`abi.types.LogLevel`) and message.
+
+        `request` names the request, "" outside of one; `context` 0 is the VM itself.
+        """
 
     def event(self, level: LogLevel, message: str, plugin: str) -> None:
         """Take a line of the host's own about a plugin."""

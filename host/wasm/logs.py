@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from abi.types import LogLevel
 from host._core import ffi, lib
 
 _MOST = 512
@@ -15,9 +14,9 @@ _dropped = ffi.new("uint64_t *")
 
 
 class LogLine(NamedTuple):
-    """A line. `vm` is the VM's serial; `context` 0 is the VM itself; `stream` is the owner's number or None."""
+    """A line. `level` is a LogLevel; `vm` is the VM's serial; `context` 0 is the VM itself; `stream` is the owner's number or None."""
 
-    level: LogLevel
+    level: int
     message: bytes
     vm: int
     context: int
@@ -35,7 +34,7 @@ def take_lines() -> list[LogLine]:
             message = text[at : at + row.length]
             at += row.length
             stream = row.stream - 1 if row.stream else None
-            lines.append(LogLine(LogLevel(row.level), message, row.vm, row.context, stream))
+            lines.append(LogLine(row.level, message, row.vm, row.context, stream))
     return lines
 
 
