@@ -67,7 +67,7 @@ def _files(root: Path) -> Iterator[Path]:
     for path in root.iterdir():
         if path.is_dir() and path.name not in ("node_modules", "target"):
             yield from _files(path)
-        elif path.is_file() and path.suffix != ".wasm":
+        elif path.is_file() and path.suffix not in (".wasm", ".md"):
             yield path
 
 

@@ -45,6 +45,7 @@ def test_a_change_of_any_input_changes_the_stamp(testdata: Path, name: str, chan
     [
         ("custom_response_header", "phases/phases.go"),
         ("custom_response_header", "plugins/body/main.go"),
+        ("custom_response_header", "toolchains/tinygo/README.md"),
         ("go_http_headers", "toolchains/tinygo/go.mod"),
     ],
 )
