@@ -41,6 +41,7 @@ bool sw_context_enter(sw_context *context, sw_vm *vm) {
     vm->contexts[place_of(vm, context->id)] = context;
     vm->contexts_used++;
     if (context->stream) {
+        context->root->references++;
         context->previous = NULL;
         context->next = vm->streams;
         if (vm->streams) vm->streams->previous = context;
@@ -62,6 +63,15 @@ static void forget(sw_vm *vm, uint32_t id) {
     }
 }
 
+/* Its streams read a plugin context's names and configuration to their end, even when its owner has let go of it. */
+static void release_root(sw_context *root) {
+    if (--root->references) return;
+    sw_buffer_free(&root->name);
+    sw_buffer_free(&root->root_id);
+    sw_buffer_free(&root->configuration);
+    free(root);
+}
+
 void sw_context_leave(sw_context *context) {
     sw_vm *vm = context->vm;
     if (!vm) return;
@@ -75,6 +85,7 @@ void sw_context_leave(sw_context *context) {
     }
     if (vm->effective == context) vm->effective = NULL;
     context->vm = NULL;
+    if (context->stream) release_root(context->root);
     sw_vm_release(vm);
 }
 
@@ -83,6 +94,7 @@ sw_context *sw_context_new_root(sw_vm *vm, const char *name, size_t name_length,
     sw_context *context = calloc(1, sizeof *context);
     if (!context) return NULL;
     context->root = context;
+    context->references = 1;
     if (sw_buffer_append(&context->name, name, name_length) &&
         sw_buffer_append(&context->root_id, root_id, root_id_length) &&
         sw_buffer_append(&context->configuration, configuration, configuration_length) && sw_context_enter(context, vm))
@@ -94,8 +106,5 @@ sw_context *sw_context_new_root(sw_vm *vm, const char *name, size_t name_length,
 void sw_context_delete_root(sw_context *context) {
     if (!context) return;
     sw_context_leave(context);
-    sw_buffer_free(&context->name);
-    sw_buffer_free(&context->root_id);
-    sw_buffer_free(&context->configuration);
-    free(context);
+    release_root(context);
 }

@@ -18,6 +18,7 @@ typedef struct sw_context {
     struct sw_context *root;   /* itself for a plugin context */
     struct sw_stream *stream;  /* NULL for a plugin context */
     uint16_t filter;           /* index of its filter in the stream's chain */
+    uint32_t references;       /* plugin contexts only: its owner in Python, and its streams */
     bool done_pending;         /* on_done answered false; proxy_done has not come yet */
     uint32_t tick_period;      /* milliseconds, 0 = none; plugin contexts only */
     bool tick_changed;

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
-from host.plugin.plugin import Plugin
+from host.plugin.plugin import Key, Plugin
 
 
 class WasmFilter:
     """Holds a plugin context for as long as a chain uses it."""
 
-    __slots__ = ("context", "native", "plugin")
+    __slots__ = ("_key", "native", "plugin")
 
-    def __init__(self, plugin: Plugin, configuration: bytes) -> None:
+    def __init__(self, plugin: Plugin, configuration: bytes, scope: str = "") -> None:
         """Raises host.errors.PluginStartError when the plugin refuses the configuration."""
         self.plugin = plugin
-        self.context = plugin.context(configuration)
-        self.native: Any = self.context.filter
+        self.native: Any = plugin.context(configuration, scope).filter
+        self._key = Key(configuration, scope)
 
     def attend(self) -> None:
         """See to log lines, ticks and failures of the plugin."""
         self.plugin.after_guest()
 
     def close(self) -> None:
-        """Give the plugin context back. Streams in flight end on it first: call this when they have."""
-        self.plugin.release(self.context)
+        """Give the plugin context back, when no stream can use it any more."""
+        self.plugin.release(self._key)

@@ -14,7 +14,7 @@ _dropped = ffi.new("uint64_t *")
 
 
 class LogLine(NamedTuple):
-    """A line. `level` is a LogLevel; `vm` is the VM's serial; `context` 0 is the VM itself; `stream` is the owner's number or None."""
+    """A line. `level`: a LogLevel. `vm`: its serial. `context` 0: the VM itself. `stream`: its number, if any."""
 
     level: int
     message: bytes

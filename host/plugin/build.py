@@ -1,0 +1,96 @@
+"""Building a VM with all plugin contexts that it is to have. Runs on any thread; the result belongs to the loop's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import NamedTuple
+
+from host.errors import PluginStartError
+from host.plugin import lines
+from host.plugin.context import RootContext, StartRefused
+from host.plugin.services import Services
+from host.wasm.module import Module
+from host.wasm.vm import GuestFailed, VmSettings, WasmVM, new_serial
+
+
+class FailurePolicy(Enum):
+    """What becomes of a plugin after its VM has failed (Envoy's names)."""
+
+    FAIL_RELOAD = "fail_reload"
+    FAIL_CLOSED = "fail_closed"
+    FAIL_OPEN = "fail_open"
+
+
+@dataclass(frozen=True, slots=True)
+class PluginSettings:
+    """What an operator says of a plugin. `reload_pause`: seconds before the second reload in a row; it doubles."""
+
+    name: str
+    root_id: str = ""
+    policy: FailurePolicy = FailurePolicy.FAIL_RELOAD
+    vm: VmSettings = field(default_factory=VmSettings)
+    keep_spare: bool = True
+    reload_pause: float = 1.0
+    longest_reload_pause: float = 60.0
+
+
+class Key(NamedTuple):
+    """What makes a plugin context: a configuration, and where it is written (one file may use it in two places)."""
+
+    configuration: bytes
+    scope: str = ""
+
+
+@dataclass(slots=True)
+class Built:
+    """A VM with a root for each key, and why others have none."""
+
+    vm: WasmVM
+    roots: dict[Key, RootContext] = field(default_factory=dict)
+    refused: dict[Key, PluginStartError] = field(default_factory=dict)
+
+
+def build(settings: PluginSettings, module: Module, services: Services, keys: Iterable[Key]) -> Built:
+    """Return a running VM with a root for each key that the guest accepts.
+
+    A key whose configuration traps costs the VM: it is built again without that key. Raises PluginStartError when the
+    guest does not even start.
+    """
+    refused: dict[Key, PluginStartError] = {}
+    wanted = dict.fromkeys(keys)
+    while True:
+        try:
+            built = Built(_new_vm(settings, module, services))
+        except GuestFailed as error:
+            raise PluginStartError(settings.name, error.reason) from error
+        for key in wanted:
+            refusal = configure(built, settings, key)
+            if refusal is not None:
+                refused[key] = refusal
+        if not built.vm.is_failed:
+            built.vm.serve()
+            built.refused = refused
+            return built
+        wanted = {key: None for key in wanted if key not in refused}
+
+
+def configure(built: Built, settings: PluginSettings, key: Key) -> PluginStartError | None:
+    """Add a root for the key; returns why there is none. The VM may have failed afterwards."""
+    if built.vm.is_failed:
+        return None
+    try:
+        root_id = settings.root_id or settings.name
+        built.roots[key] = RootContext(built.vm, settings.name, root_id, key.configuration)
+    except (GuestFailed, StartRefused) as error:
+        return PluginStartError(settings.name, str(error))
+    return None
+
+
+def _new_vm(settings: PluginSettings, module: Module, services: Services) -> WasmVM:
+    serial = new_serial()
+    lines.register(serial, settings.name, services.guest_lines)
+    vm = WasmVM(module, settings.vm, serial)
+    lines.forget_with(vm)
+    return vm
