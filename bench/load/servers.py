@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PLUGINS = ROOT / "testdata/plugins"
 HEADER_PLUGIN = PLUGINS / "custom_response_header/plugin.wasm"
 GO_PLUGIN = PLUGINS / "go_http_headers/plugin.wasm"
+NATIVE_FILTER = Path(__file__).with_name("native_filter.py")
 HEADER_CONFIGURATION = '{"headers":[{"name":"X-Go-Wasm","value":"APISIX"}]}'
 
 # (folder, port, port of the origin) -> the command that serves there; it may first write files into the folder.
@@ -81,7 +82,7 @@ def _route(number: int, uri: str, origin_port: int, plugins: dict[str, str]) -> 
 
 
 def _sluiceway(*plugins: tuple[Path, str], routes: int = 1, native: bool = False) -> Prepare:
-    """`routes`: how many there are in all; the one that is asked for is the last, `/*`."""
+    """`routes`: how many there are in all; the one that is asked for is the last, `/*`. `native`: the Python filter."""
 
     def prepare(directory: Path, port: int, origin_port: int) -> list[str]:
         lines = []
@@ -91,10 +92,17 @@ def _sluiceway(*plugins: tuple[Path, str], routes: int = 1, native: bool = False
                 f"    - {{name: plugin-{number}, priority: {7000 - number}, file: {wasm}}}"
                 for number, (wasm, _) in enumerate(plugins)
             ]
+        if native:
+            lines += ["python:", f"  path: [{NATIVE_FILTER.parent}]", "  plugins:"]
+            lines += [
+                f"    - {{name: native, priority: 7000, class: '{NATIVE_FILTER.stem}:CustomResponseHeader'}}"
+            ]
         lines += ["routes:"]
         for number in range(routes - 1):
             lines += _route(number, f"/service-{number}/*", origin_port, {})
         confs = {f"plugin-{number}": text for number, (_, text) in enumerate(plugins)}
+        if native:
+            confs["native"] = HEADER_CONFIGURATION
         lines += _route(routes, "/*", origin_port, confs)
         path = directory / "sluiceway.yaml"
         path.write_text("\n".join(lines) + "\n")
@@ -134,6 +142,7 @@ DEFINITIONS: tuple[Definition, ...] = (
     Definition("Envoy + Go", _envoy(_GO), (*_ENVOY, GO_PLUGIN)),
     Definition("Sluiceway", _sluiceway(), _HOST),
     Definition("Sluiceway + TinyGo", _sluiceway(_HEADER), (*_HOST, HEADER_PLUGIN), header=True),
+    Definition("Sluiceway + native", _sluiceway(native=True), _HOST, header=True),
     Definition(
         "Sluiceway + TinyGo x2", _sluiceway(*[_HEADER] * 2), (*_HOST, HEADER_PLUGIN), header=True, short=False
     ),

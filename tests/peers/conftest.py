@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,12 @@ def _require(path: Path | str | None, name: str) -> Path:
     if os.environ.get("SLUICEWAY_PEERS") == "require":
         pytest.fail(reason)
     pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def require_peer() -> Callable[[Path | str | None, str], Path]:
+    """A function that returns the path of what is there, and skips or fails where it is not."""
+    return _require
 
 
 @pytest.fixture(scope="session")
