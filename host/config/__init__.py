@@ -33,21 +33,21 @@ def load(path: str | os.PathLike[str]) -> Config:
 
     Raises host.errors.ConfigError with every problem, each with its file, line and path.
     """
-    from host.config.load import load as load_file
+    from host.config.files import load as load_file
 
     return load_file(Path(path))
 
 
 def loads(text: str, file: str = "<text>") -> Config:
     """Return the configuration of a YAML text that holds all. Raises as `load` does."""
-    from host.config.load import load_text
+    from host.config.files import load_text
 
     return load_text(text, file)
 
 
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema of a configuration that is in one file."""
-    from host.config.load import json_schema as make
+    from host.config.files import json_schema as make
 
     return make()
 

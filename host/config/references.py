@@ -50,6 +50,7 @@ def check(gateway: Document, resources: Document) -> Iterator[Problem]:
     yield from _check_files(gateway)
     yield from _check_environments(gateway)
     yield from _check_ids(resources)
+    yield from _check_upstreams(resources)
     yield from _check_uses(resources, kinds)
 
 
@@ -131,6 +132,16 @@ def _check_ids(resources: Document) -> Iterator[Problem]:
             sources = SOURCES.get(key, ())
             if sources and not any(source in entry for source in sources):
                 yield resources.problem((key, index), f"leads nowhere: give it one of {', '.join(sources)}")
+
+
+def _check_upstreams(resources: Document) -> Iterator[Problem]:
+    """`pass_host: rewrite` needs the host to write, as APISIX asks for it."""
+    for key in ("upstreams", "routes", "services"):
+        for index, entry in _entries(resources.root.value, key):
+            place: Place = (key, index) if key == "upstreams" else (key, index, "upstream")
+            upstream = entry if key == "upstreams" else entry.get("upstream")
+            if _get(upstream, "pass_host") == "rewrite" and _get(upstream, "upstream_host") is None:
+                yield resources.problem((*place, "pass_host"), "'rewrite' needs 'upstream_host' beside it")
 
 
 def _check_uses(resources: Document, kinds: dict[str, str]) -> Iterator[Problem]:

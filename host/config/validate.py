@@ -204,6 +204,8 @@ def _expected(kind: str, context: dict[str, Any], message: str) -> str:
             return "a mapping"
         case "greater_than_equal":
             return f"{context['ge']} or more"
+        case "less_than":
+            return f"less than {context['lt']}"
         case "less_than_equal":
             return f"{context['le']} or less"
         case "literal_error":

@@ -93,6 +93,12 @@ GATEWAY = [
         ],
     ),
     (
+        "nginx_config: {http: {client_max_header_size: 1m}}",
+        [
+            "c.yaml:1: nginx_config.http.client_max_header_size: expected less than 1048576, got the number 1048576"
+        ],
+    ),
+    (
         "workers: many",
         ["c.yaml:1: workers: expected a number of processes from 1 to 1024, or auto, got the text 'many'"],
     ),
@@ -243,6 +249,14 @@ RESOURCES = [
             "and '.', got the number 0",
             "c.yaml:6: upstreams[3].id: expected an id: a whole number over 0, or 1 to 64 letters, digits, '-', '_' "
             "and '.', got the text 'a/b'",
+        ],
+    ),
+    (
+        "upstreams: [{pass_host: rewrite, nodes: {}}]\n"
+        "routes:\n  - {uri: /, upstream: {pass_host: rewrite, nodes: {}}}",
+        [
+            "c.yaml:2: upstreams[0].pass_host: 'rewrite' needs 'upstream_host' beside it",
+            "c.yaml:4: routes[0].upstream.pass_host: 'rewrite' needs 'upstream_host' beside it",
         ],
     ),
     (

@@ -11,6 +11,7 @@ from host.config.schema.scalars import (
     Conf,
     Duration,
     DurationWithUnit,
+    HeadSize,
     Host,
     Name,
     Port,
@@ -120,7 +121,7 @@ class NginxHttp(Strict):
     keepalive_requests: int = Field(
         default=1000, ge=1, description="Requests served on one client connection."
     )
-    client_max_header_size: PositiveSize = Field(
+    client_max_header_size: HeadSize = Field(
         default=64 * 1024, description="Of a request head; a larger one gets 431. Sluiceway's own key."
     )
     max_headers: int = Field(

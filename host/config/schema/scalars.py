@@ -14,12 +14,12 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-_DURATION: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h)")
+_DURATION_TEXT: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h)")
 _SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 MAX_DURATION: Final = 24 * 3600.0
 """Seconds. A longer one is a slip of the unit."""
 
-_SIZE: Final = re.compile(r"([0-9]+)([kKmMgG]?)")
+_SIZE_TEXT: Final = re.compile(r"([0-9]+)([kKmMgG]?)")
 _BYTES: Final = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 MAX_SIZE: Final = 2**40
 
@@ -47,7 +47,7 @@ def describe(value: Any) -> str:
 
 def parse_duration(value: Any) -> float:
     """Return seconds of `60`, `1.5`, `500ms`, `60s`, `5m` or `1h`; a bare number is seconds, as in nginx."""
-    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
+    match = _DURATION_TEXT.fullmatch(value) if isinstance(value, str) else None
     if match is not None:
         seconds = float(match[1]) * _SECONDS[match[2]]
     elif isinstance(value, int | float) and not isinstance(value, bool):
@@ -76,7 +76,7 @@ def _duration_with_unit(value: Any) -> float:
 def parse_size(value: Any) -> int:
     """Return bytes of `65536`, `64k`, `1m` or `1g`."""
     text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-    match = _SIZE.fullmatch(text) if isinstance(text, str) and len(text) < 20 else None
+    match = _SIZE_TEXT.fullmatch(text) if isinstance(text, str) and len(text) < 20 else None
     if match is None:
         raise bad_value(f"expected a size in bytes such as 65536, 64k, 1m or 1g, got {describe(value)}")
     size = int(match[1]) * _BYTES[match[2].lower()]
@@ -163,49 +163,56 @@ def _kind(value: Any) -> str:
     return "text" if isinstance(value, str) else "mapping"
 
 
-_DURATION_SCHEMA: Final = {
-    "anyOf": [
-        {"type": "number", "minimum": 0},
-        {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?(ms|s|m|h)$"},
-    ]
+# `$comment` names the type for docs/configuration.md. `minimum` is about numbers alone, `pattern` about texts.
+_DURATION_WITH_UNIT: Final = {
+    "$comment": "duration with its unit",
+    "type": "string",
+    "pattern": r"^[0-9]+(\.[0-9]+)?(ms|s|m|h)$",
 }
-_SIZE_SCHEMA: Final = {
-    "anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": "^[0-9]+[kKmMgG]?$"}]
+_DURATION: Final = {
+    "$comment": "duration",
+    "type": ["number", "string"],
+    "minimum": 0,
+    "pattern": _DURATION_WITH_UNIT["pattern"],
+}
+_SIZE: Final = {
+    "$comment": "size",
+    "type": ["integer", "string"],
+    "minimum": 0,
+    "pattern": "^[0-9]+[kKmMgG]?$",
+}
+_ID: Final = {
+    "$comment": "id",
+    "type": ["integer", "string"],
+    "minimum": 1,
+    "pattern": "^[a-zA-Z0-9_.-]{1,64}$",
+}
+_CONF: Final = {
+    "$comment": "text or mapping",
+    "type": ["string", "object"],
+    "minLength": 1,
+    "minProperties": 1,
+}
+_WORKERS: Final = {
+    "$comment": "integer 1 to 1024, or `auto`",
+    "type": ["integer", "string"],
+    "minimum": 1,
+    "maximum": 1024,
+    "pattern": "^auto$",
 }
 
-Duration = Annotated[float, BeforeValidator(parse_duration), WithJsonSchema(_DURATION_SCHEMA)]
-PositiveDuration = Annotated[float, BeforeValidator(_positive_duration), WithJsonSchema(_DURATION_SCHEMA)]
-DurationWithUnit = Annotated[
-    float,
-    BeforeValidator(_duration_with_unit),
-    WithJsonSchema({"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?(ms|s|m|h)$"}),
-]
-Size = Annotated[int, BeforeValidator(parse_size), WithJsonSchema(_SIZE_SCHEMA)]
-PositiveSize = Annotated[int, BeforeValidator(_positive_size), WithJsonSchema(_SIZE_SCHEMA)]
-Id = Annotated[
-    str,
-    BeforeValidator(parse_id),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"type": "integer", "minimum": 1},
-                {"type": "string", "pattern": "^[a-zA-Z0-9_.-]{1,64}$"},
-            ]
-        }
-    ),
-]
+Duration = Annotated[float, BeforeValidator(parse_duration), WithJsonSchema(_DURATION)]
+PositiveDuration = Annotated[float, BeforeValidator(_positive_duration), WithJsonSchema(_DURATION)]
+DurationWithUnit = Annotated[float, BeforeValidator(_duration_with_unit), WithJsonSchema(_DURATION_WITH_UNIT)]
+Size = Annotated[int, BeforeValidator(parse_size), WithJsonSchema(_SIZE)]
+PositiveSize = Annotated[int, BeforeValidator(_positive_size), WithJsonSchema(_SIZE)]
+# Below a kilobyte no browser's request would fit; from a megabyte on, the parser's own limit is reached.
+HeadSize = Annotated[int, Field(ge=1024, lt=1024**2), BeforeValidator(parse_size), WithJsonSchema(_SIZE)]
+Id = Annotated[str, BeforeValidator(parse_id), WithJsonSchema(_ID)]
 Host = Annotated[str, BeforeValidator(parse_host), WithJsonSchema({"type": "string"})]
 NodeAddress = Annotated[str, BeforeValidator(_node_address)]
-Conf = Annotated[
-    bytes,
-    BeforeValidator(parse_conf),
-    WithJsonSchema({"anyOf": [{"type": "string", "minLength": 1}, {"type": "object", "minProperties": 1}]}),
-]
-Workers = Annotated[
-    int,
-    BeforeValidator(parse_workers),
-    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1, "maximum": 1024}, {"const": "auto"}]}),
-]
+Conf = Annotated[bytes, BeforeValidator(parse_conf), WithJsonSchema(_CONF)]
+Workers = Annotated[int, BeforeValidator(parse_workers), WithJsonSchema(_WORKERS)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Weight = Annotated[int, Field(ge=0, le=2**31 - 1)]
 Priority = Annotated[int, Field(ge=-(2**31), le=2**31 - 1)]
