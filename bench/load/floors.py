@@ -92,7 +92,7 @@ class Origin(asyncio.Protocol):
         """Answer the client; the connection is free again."""
         client, self.client = self.client, None
         Client.pool.append(self)
-        if client is not None:
+        if client is not None and not client.transport.is_closing():  # at the end of a round wrk just goes
             line = b"HTTP/1.1 %d OK\r\n" % self.parser.get_status_code()
             client.transport.write(b"".join([line, *self.head, b"\r\n", *self.body]))
 
