@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
 from tests.peers import envoy
 from tests.peers.conformance.cases import Case
-from tests.peers.process import Server, free_ports
+from tests.peers.process import Server, free_port, free_ports
 
 ROOT = Path(__file__).resolve().parents[3]
 PLUGINS = ROOT / "testdata/plugins"
@@ -66,7 +67,51 @@ class EnvoyGateway:
     def log(self, case: Case) -> list[str]:
         """See Gateway."""
         found = self._LINE.findall(self._server.log.read_text(errors="replace"))
-        return [f"{level}: {text}" for level, name, text in found if name == case.name]
+        levels = {"warning": "warn"}
+        return [f"{levels.get(level, level)}: {text}" for level, name, text in found if name == case.name]
+
+    def stop(self) -> None:
+        """See Gateway."""
+        self._server.stop()
+
+
+class SluicewayGateway:
+    """Sluiceway with a plugin and a route for each case."""
+
+    def __init__(self, directory: Path, cases: Sequence[Case], origin_port: int) -> None:
+        self._port = free_port()
+        plugins = [
+            {"name": case.name, "priority": 1000, "file": str(PLUGINS / case.plugin / "plugin.wasm")}
+            for case in cases
+        ]
+        routes = [
+            {
+                "id": case.name,
+                "uri": "/*",
+                "hosts": [f"{case.name}.test"],
+                "upstream": {"type": "roundrobin", "nodes": {f"127.0.0.1:{origin_port}": 1}},
+                "plugins": {case.name: {"conf": case.configuration}},
+            }
+            for case in cases
+        ]
+        path = directory / "sluiceway.yaml"
+        gateway = {"log": {"format": "json"}, "wasm": {"plugins": plugins}, "routes": routes}
+        path.write_text(json.dumps(gateway, indent=1))  # JSON is YAML too
+        command = [sys.executable, "-m", "host", "run", str(path), "--listen", f"127.0.0.1:{self._port}"]
+        self._server = Server(command, self._port, directory / "sluiceway.log", patience=60, cwd=ROOT)
+
+    def port(self, case: Case) -> int:
+        """See Gateway."""
+        return self._port
+
+    def log(self, case: Case) -> list[str]:
+        """See Gateway."""
+        lines = []
+        for text in self._server.log.read_text(errors="replace").splitlines():
+            if f'"plugin": "{case.name}"' in text and text.endswith("}"):
+                line = json.loads(text)
+                lines.append(f"{line['level']}: {line['message']}")
+        return lines
 
     def stop(self) -> None:
         """See Gateway."""

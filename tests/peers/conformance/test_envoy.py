@@ -15,16 +15,9 @@ from tests.peers.conformance.cases import CASES, Case
 from tests.peers.conformance.gateways import EnvoyGateway, Gateway
 from tests.peers.conformance.observe import observe
 from tests.peers.conformance.origin import Origin
-from tests.peers.conformance.record import EXPECTATIONS
+from tests.peers.conformance.record import ENVOY
 
-EXPECTED = json.loads(EXPECTATIONS.read_text())
-
-
-@pytest.fixture(scope="module")
-def origin() -> Iterator[Origin]:
-    """The origin of all cases."""
-    with Origin() as running:
-        yield running
+EXPECTED = json.loads(ENVOY.read_text())
 
 
 @pytest.fixture(scope="module")
