@@ -46,6 +46,7 @@ check: venv ## Check format, lint, types, import directions and generated files
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/check_pins.py
+	$(BIN)/python scripts/config_reference.py --check
 	CFLAGS=-Werror $(BIN)/python setup.py --quiet build_ext --force --build-temp build/werror --build-lib build/werror
 
 .PHONY: format
