@@ -20,7 +20,7 @@ from typing import Any, Final, Literal
 Format = Literal["text", "json"]
 
 MAX_MESSAGE_SIZE: Final = 8 * 1024
-"""Characters of a message that are written; the rest is counted. Envoy's own lines end at 16 KiB."""
+"""Characters of a message that are written; the rest is counted."""
 
 MAX_QUEUED_BYTES: Final = 4 * 1024 * 1024
 """Lines that wait for a standard error that does not read; a burst of 20,000 plugin lines fits."""

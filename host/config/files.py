@@ -5,18 +5,23 @@ All that is wrong is gathered before anything is raised. Importing this module c
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from host.config.document import Document, parse, read_text
+from host.config.document import Document
 from host.config.model import Config
+from host.config.parse import parse
 from host.config.references import check, declared_plugins
 from host.config.resolve import resolve
 from host.config.schema import Gateway, Resources, Whole
 from host.config.validate import Validated, validate
 from host.errors import ConfigError, Problem
 
-END_MARK = "#END"
+END_MARK: Final = "#END"
+
+MAX_FILE_SIZE: Final = 64 * 1024 * 1024
+"""Bytes. 10,000 routes with plugins take about 2 MB."""
 
 
 def load(path: Path) -> Config:
@@ -48,7 +53,7 @@ def load(path: Path) -> Config:
 def parse_resources(text: str, file: str) -> Document:
     """Return the document of an `apisix.yaml`, with a problem where it lacks its closing `#END`.
 
-    APISIX writes and asks for that line so that a file still being written is not loaded.
+    APISIX asks for that line so that a file which is still being written is not loaded.
     """
     document = parse(text, file)
     lines = text.rstrip().splitlines()
@@ -121,3 +126,29 @@ def _values(validated: Validated, schema: type[Gateway] | type[Resources]) -> di
         **{key: [e.model for e in entries] for key, entries in validated.entries.items()},
     }
     return {key: value for key, value in values.items() if key in schema.model_fields}
+
+
+def read_text(path: Path, file: str) -> str | Problem:
+    """Return the text of a regular UTF-8 file of at most `MAX_FILE_SIZE` bytes, or what is wrong with it."""
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            return Problem(file, None, "", "is not a regular file")
+        if status.st_size > MAX_FILE_SIZE:
+            return Problem(file, None, "", f"has {status.st_size} bytes; at most {MAX_FILE_SIZE} are read")
+        with path.open("rb") as stream:
+            data = stream.read(MAX_FILE_SIZE + 1)
+    except (OSError, ValueError) as error:
+        return Problem(file, None, "", f"cannot be read: {getattr(error, 'strerror', None) or error}")
+    return decode(data, file)
+
+
+def decode(data: bytes, file: str) -> str | Problem:
+    """Return the bytes as text, without a byte order mark, or what is wrong with them."""
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return Problem(file, 1, "", "is UTF-16: save it as UTF-8")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        return Problem(file, line, "", f"is not UTF-8: byte 0x{data[error.start]:02x} fits no character")

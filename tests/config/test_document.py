@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from host.config.document import MAX_DEPTH, decode, format_path, parse, read_text
+from host.config.document import format_path
+from host.config.files import decode, read_text
+from host.config.parse import MAX_DEPTH, parse
 from host.errors import Problem
 
 
