@@ -55,6 +55,7 @@ logger = logging.getLogger("sluiceway.exchange")
 
 _REQUEST = REQUEST_HEAD | REQUEST_BODY | REQUEST_END
 _RESPONSE = RESPONSE_HEAD | RESPONSE_BODY | RESPONSE_END
+_SPECIAL = FRAMING | UPGRADE | EXPECT_CONTINUE
 _BLOCKED = REQUEST_BLOCKED | RESPONSE_BLOCKED
 
 
@@ -81,8 +82,16 @@ class Exchange(HttpStream):
     def __init__(self, downstream: Downstream, match: Match) -> None:
         super().__init__()
         self._downstream, self._match = downstream, match
+        self._request_pointer, self.response_pointer = (
+            self.request_headers.pointer,
+            self.response_headers.pointer,
+        )
         self._info: ConnectionInfo | None = None
         self._connection: UpstreamConnection | None = None
+        self._connecting: UpstreamConnection | None = None
+        self._response_kind = self._response_framing = 0
+        self._response_end = False
+        self._response_first = b""
         self._is_on = False
 
     # --- from the client ---
@@ -91,43 +100,40 @@ class Exchange(HttpStream):
         """A request's head is in `request_headers`: route it, and pass it with what came along."""
         self._head, self._length = head, length
         self._is_on = True
-        self._is_open = False
-        self._connecting: UpstreamConnection | None = None
+        self._is_open = self._is_local = self._is_tunnel = self._retried = self._continued = False
+        self._request_ready = self._request_sent = False
+        self._response_seen = self._response_ready = self.answered = False
         self._tried: tuple[NodeState, ...] = ()
-        self._request_ready = self._request_sent = self._first_end = False
-        self._first: bytes | None = b""
-        self._waiting, self._waiting_end = b"", False
-        self._response_seen = self._response_ready = self._response_sent = False
-        self._response_first = b""
-        self._is_local = self._retried = self._continued = self._is_tunnel = False
+        self._first: bytes | None = data
+        self._first_end = end
         route = self._match(self)
         if route is None:
             self._answer_bare(404, "404 Route Not Found")
             return
-        self._route, self._upstream = route, route.upstream
+        self._upstream = route.upstream
         self.open(route.chain, self._info or self._connection_info())
         self._is_open = True
+        self._recounts_request = self.changes_request_body and not route.trust_content_length
+        self._recounts_response = self.changes_response_body and not route.trust_content_length
         flags = self.on_request_headers(end and not data)
         if self.wants_request_body:
-            if (
-                (data or (end and head & FRAMING))
-                and not flags & (LOCAL_RESPONSE | RESET)
-                and not (end and not data)
-            ):
+            self._first, self._first_end = b"", False
+            if data and not flags & (LOCAL_RESPONSE | RESET):
                 flags |= self._request_body(data, end)
             self._apply(flags)
         elif flags & ~REQUEST_END == REQUEST_HEAD:
             self._request_ready = True
-            self._pass_request(data, end)
+            self._acquire()
         else:
-            self._waiting, self._waiting_end = data, end
+            if not end:
+                self._downstream.hold(CHAIN)
             self._apply(flags)
         if head & EXPECT_CONTINUE and self._is_on and not (data or end):
             self._continue_if_held()
 
     def target(self) -> tuple[bytes, bytes, bytes]:
         """Return (:authority, :method, path without query) of the request, as it came: for routing."""
-        return target_of(self.request_headers.pointer, self._head)
+        return target_of(self._request_pointer, self._head)
 
     def _connection_info(self) -> ConnectionInfo:
         transport = self._downstream.transport
@@ -138,12 +144,7 @@ class Exchange(HttpStream):
 
     def _continue_if_held(self) -> None:
         """Ask for the content when the request waits for it here: an upstream that has not seen its head cannot."""
-        if (
-            not self._request_sent
-            and self._connecting is None
-            and not self._is_local
-            and not self._response_sent
-        ):
+        if not self._request_sent and self._connecting is None and not self._is_local and not self.answered:
             self._continued = True
             self._downstream.send_continue()
 
@@ -156,10 +157,9 @@ class Exchange(HttpStream):
         elif self._request_ready:
             self._pass_request(data, end)
         else:
-            self._waiting += data
-            self._waiting_end = end
-            if not end:
-                self._downstream.hold(CHAIN)
+            assert self._first is not None
+            self._first += data
+            self._first_end = end
 
     def _request_body(self, data: bytes, end: bool) -> int:
         """Give content to the chain, and its trailers."""
@@ -228,9 +228,8 @@ class Exchange(HttpStream):
                 data = self.take_request_body() if flags & REQUEST_BODY else b""
                 self._pass_request(data, bool(flags & REQUEST_END))
             else:
-                data, self._waiting = self._waiting, b""
                 self._downstream.release(CHAIN)
-                self._pass_request(data, self._waiting_end)
+                self._acquire()
         if flags & _RESPONSE:
             if flags & RESPONSE_HEAD:
                 self._response_ready = True
@@ -273,12 +272,12 @@ class Exchange(HttpStream):
         assert self._first is not None
         self._first += data
         self._first_end = end
-        if self._connecting is not None or (self._recounts_request() and not end and not self._first):
-            return
-        self._acquire()
-
-    def _recounts_request(self) -> bool:
-        return self.changes_request_body and not self._route.trust_content_length
+        if (
+            self._connecting is None
+            and self._request_ready
+            and (end or self._first or not self._recounts_request)
+        ):
+            self._acquire()
 
     def _trailers_to_send(self) -> bytes | None:
         if self._head & FRAMING != CHUNKED and not self.wants_request_body:
@@ -296,17 +295,18 @@ class Exchange(HttpStream):
         if node is None:
             self._answer_instead(503, "503 Service Unavailable")
             return
-        connection = None if fresh else upstream.take(node)
-        if connection is not None:
-            self._send(connection)
-            return
+        if node.idle and not fresh:
+            connection = upstream.take(node)
+            if connection is not None:
+                self._send(connection)
+                return
         self._connecting = upstream.connect(node, self)
         if not self._first_end:
             self._downstream.hold(CONNECTING)
 
     def _request_framing(self) -> int:
         kind = self._head & FRAMING
-        if self._recounts_request():
+        if self._recounts_request:
             if not self._first_end or len(self.request_trailers):
                 return WRITE_CHUNKED
             return len(self._first or b"") if kind != NONE or self._first else WRITE_NO_BODY
@@ -316,7 +316,7 @@ class Exchange(HttpStream):
         head, upstream = self._head, self._upstream
         framing = WRITE_NO_BODY
         flags = 0
-        if head & (FRAMING | UPGRADE | EXPECT_CONTINUE) or self.changes_request_body:
+        if head & _SPECIAL or self._first:
             framing = self._request_framing()
             if head & UPGRADE:
                 flags = WRITE_UPGRADE
@@ -324,9 +324,9 @@ class Exchange(HttpStream):
                 flags = WRITE_EXPECT
         try:
             request = upstream.writer.request(
-                self.request_headers.pointer,
+                self._request_pointer,
                 self._downstream.client,
-                upstream.host_for(connection.node),
+                connection.node.host,
                 framing,
                 flags,
             )
@@ -384,17 +384,18 @@ class Exchange(HttpStream):
             return
         if status != 100 or (self._head & EXPECT_CONTINUE and not self._continued):
             self._continued = self._continued or status == 100
-            self._downstream.send_interim(self.response_headers.pointer)
+            self._downstream.send_interim(self.response_pointer)
 
     def response_head(self, head: int, length: int, data: bytes, end: bool) -> None:
         """The response's head is in `response_headers`."""
         self._response_seen = True
-        self._response_kind, self._response_length = head & FRAMING, length
-        connection = self._connection
+        kind = self._response_kind = head & FRAMING
+        self._response_framing = length if kind in (LENGTH, NONE) else WRITE_CHUNKED
         if end:
             self._connection = None
         flags = self.on_response_headers(end and not data)
         if self.wants_response_body:
+            self._response_first = b""
             if data and not flags & (LOCAL_RESPONSE | RESET):
                 flags |= self._response_body(data, end)
             self._apply(flags)
@@ -403,8 +404,8 @@ class Exchange(HttpStream):
             self._pass_response(data, end)
         else:
             self._response_first, self._response_end = data, end
-            if not end and connection is not None:
-                connection.hold(CHAIN)
+            if self._connection is not None:
+                self._connection.hold(CHAIN)
             self._apply(flags)
         if self._connection is not None and self._downstream.is_blocked:
             self._connection.hold(PEER)
@@ -428,12 +429,12 @@ class Exchange(HttpStream):
             return flags if flags & (LOCAL_RESPONSE | RESET) else flags | self.on_response_trailers()
         return self.on_response_body(data, end)
 
-    def upstream_lost(self, connection: UpstreamConnection, error: Exception | None) -> None:
-        """The connection closed before its response was complete."""
+    def upstream_lost(self, connection: UpstreamConnection, answered: bool) -> None:
+        """The connection closed before its response was complete, or began."""
         self._connection = None
         if self._is_tunnel:
             self._end_tunnel()
-        elif self._may_send_again(connection):
+        elif not answered and self._may_send_again(connection):
             self._retried = True
             self._request_sent = False
             self._acquire(fresh=True)
@@ -444,7 +445,6 @@ class Exchange(HttpStream):
         """Whether the server may have closed an idle connection just as the request went out (RFC 9110, 9.2.2)."""
         return (
             connection.requests > 1
-            and not connection.answered
             and not self._retried
             and bool(self._head & IDEMPOTENT)
             and self._first is not None
@@ -463,43 +463,37 @@ class Exchange(HttpStream):
 
     def _pass_response(self, data: bytes, end: bool) -> None:
         """Send what left the chain; the head goes with the first of it."""
-        trailers = self._response_trailers() if end else None
-        if self._response_sent:
+        trailers = None
+        if end and (self._response_kind == CHUNKED or self.wants_response_body) and not self._is_local:
+            trailers = self._response_trailers()
+        if self.answered:
             self._downstream.send_body(data, end, trailers)
+        elif not self._response_ready:
+            self._response_first += data
         else:
-            if not self._response_ready:
-                self._response_first += data
-                return
-            recounts = self._is_local or (self.changes_response_body and not self._route.trust_content_length)
-            if recounts and not end and not data:
-                return
-            framing = self._response_framing(recounts, data, end, trailers)
-            flags = WRITE_LOCAL if self._is_local else 0
+            framing, flags = self._response_framing, 0
+            if self._is_local:
+                framing, flags = len(data) if end else WRITE_CHUNKED, WRITE_LOCAL
+            elif self._recounts_response:
+                if not end and not data:
+                    return
+                framing = len(data) if end and trailers is None else WRITE_CHUNKED
+                if self._head & HEAD_METHOD:
+                    framing = WRITE_NO_BODY  # what a GET would give is not known
+            elif self._head & HEAD_METHOD:
+                framing = WRITE_AS_IS
             try:
-                self._downstream.send_head(self.response_headers.pointer, framing, flags, data, end, trailers)
+                self._downstream.send_head(self.response_pointer, framing, flags, data, end, trailers)
             except MessageError as error:
                 logger.error("%s", error.reason)
                 self._answer_bare(error.status, f"{error.status} {error.reason}")
                 return
-            self._response_sent = True
+            self.answered = True
         if end:
             self._finish()
 
     def _response_trailers(self) -> Any:
-        if self._is_local or (self._response_kind != CHUNKED and not self.wants_response_body):
-            return None
         return self.response_trailers.pointer if len(self.response_trailers) else None
-
-    def _response_framing(self, recounts: bool, data: bytes, end: bool, trailers: Any) -> int:
-        if recounts:
-            if self._head & HEAD_METHOD and not self._is_local:
-                return WRITE_NO_BODY  # what a GET would give is not known
-            return len(data) if end and trailers is None else WRITE_CHUNKED
-        if self._head & HEAD_METHOD:
-            return WRITE_AS_IS
-        if self._response_kind == LENGTH:
-            return self._response_length
-        return 0 if self._response_kind == NONE else WRITE_CHUNKED
 
     def _finish(self) -> None:
         self._is_on = False
@@ -512,7 +506,7 @@ class Exchange(HttpStream):
     def _answer_instead(self, status: int, message: str) -> None:
         """Answer because the upstream, or the rest of the request, did not come; too late for that: abort."""
         self._release_upstream()
-        if self._response_sent:
+        if self.answered:
             self._downstream.abort()
         elif self._response_seen or not self._is_open:
             self._answer_bare(status if not self._response_seen else 502, message)
@@ -528,7 +522,7 @@ class Exchange(HttpStream):
         for name, value in ((b":status", b"%d" % status), *JSON_FIELDS):
             headers.add(name, value)
         self._downstream.send_head(headers.pointer, len(body), WRITE_LOCAL, body, True)
-        self._response_sent = True
+        self.answered = True
         self._finish()
 
     # --- upgraded connections ---
@@ -543,10 +537,10 @@ class Exchange(HttpStream):
 
     def _open_tunnel(self) -> None:
         connection = self._connection
-        if self._response_sent or connection is None:
+        if self.answered or connection is None:
             return
-        self._downstream.send_head(self.response_headers.pointer, WRITE_NO_BODY, WRITE_UPGRADE, b"", False)
-        self._response_sent = True
+        self._downstream.send_head(self.response_pointer, WRITE_NO_BODY, WRITE_UPGRADE, b"", False)
+        self.answered = True
         early = self._downstream.start_tunnel()
         if early:
             connection.transport.write(early)

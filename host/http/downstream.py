@@ -36,10 +36,31 @@ class Downstream(asyncio.Protocol):
     """One client connection."""
 
     __slots__ = (
-        "_active", "_blocked_at", "_clock", "_decoder", "_draining", "_exchange", "_head", "_held",
-        "_held_at", "_judge", "_keep", "_left", "_partial", "_reading", "_received", "_request_headers",
-        "_requests", "_server", "_settings", "_state", "_to_send", "_writer", "answered", "client",
-        "deadline", "flow", "transport",
+        "_blocked_at",
+        "_decoder",
+        "_draining",
+        "_exchange",
+        "_head",
+        "_held",
+        "_held_at",
+        "_judge",
+        "_keep",
+        "_left",
+        "_partial",
+        "_reading",
+        "_received",
+        "_request_headers",
+        "_requests",
+        "_server",
+        "_settings",
+        "_state",
+        "_timeouts",
+        "_to_send",
+        "_writer",
+        "client",
+        "deadline",
+        "flow",
+        "transport",
     )  # fmt: skip
 
     transport: asyncio.Transport
@@ -48,7 +69,8 @@ class Downstream(asyncio.Protocol):
     def __init__(self, server: Server) -> None:
         self._server = server
         self._settings = server.settings
-        self._judge, self._writer, self._clock = server.judge, server.writer, server.deadlines.clock
+        self._judge, self._writer = server.judge, server.writer
+        self._timeouts = server.timeouts
         self._exchange = server.new_exchange(self)
         self._request_headers = self._exchange.request_headers.pointer
         self.deadline = NEVER
@@ -56,9 +78,8 @@ class Downstream(asyncio.Protocol):
         self._state = HEAD
         self._partial = b""  # of a head
         self._held, self._held_at = b"", 0  # pipelined behind the request in flight
-        self._reading = self._draining = self._keep = False
-        self._active = False  # the exchange has begun and is not closed
-        self.answered = False  # its response head was sent
+        self._reading = self._draining = False
+        self._keep: int | bool = False
         self._head = self._requests = self._received = 0
         self._left = self._to_send = 0  # content bytes to come, and to be sent; -1 = not known
         self._blocked_at = -1  # bytes that waited in the transport when last looked at; -1 = it takes more
@@ -75,7 +96,7 @@ class Downstream(asyncio.Protocol):
         self.flow = FlowControl(self.transport)
         self.transport.set_write_buffer_limits(high=self._settings.write_buffer_bytes)
         self.client = message.new_client(*_addresses(self.transport))
-        self.deadline = self._clock() + self._settings.head_timeout
+        self.deadline = self._timeouts.head
         if not self._server.opened(self):
             self._refuse(503, "too many connections")
 
@@ -94,6 +115,7 @@ class Downstream(asyncio.Protocol):
                 self._read_head(data, 0)
                 if self._held:
                     self._read_held()
+                    self._reading = False
             elif state == BODY:
                 self._read_body(data, 0)
             elif state == BUSY:
@@ -117,10 +139,10 @@ class Downstream(asyncio.Protocol):
         return False
 
     def connection_lost(self, error: Exception | None) -> None:
+        active = HEAD < self._state < LINGERING
         self._state = CLOSED
         self.deadline = NEVER
         self._server.closed(self)
-        active, self._active = self._active, False
         if active:
             try:
                 self._exchange.client_lost()
@@ -129,14 +151,14 @@ class Downstream(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self._blocked_at = self.transport.get_write_buffer_size()
-        self.deadline = self._clock() + self._settings.send_timeout
-        if self._active:
+        self.deadline = self._timeouts.send
+        if HEAD < self._state < LINGERING:
             self._exchange.client_blocked()
 
     def resume_writing(self) -> None:
         self._blocked_at = -1
         self._set_deadline()
-        if self._active:
+        if HEAD < self._state < LINGERING:
             self._exchange.client_unblocked()
 
     # --- reading ---
@@ -148,25 +170,24 @@ class Downstream(asyncio.Protocol):
             return
         at += head & HEAD_BYTES
         self._head = head
-        self._partial = b""
+        if self._partial:
+            self._partial = b""
         self._requests += 1
-        self.deadline = self._clock() + self._settings.stream_timeout
+        self.deadline = self._timeouts.stream
         if head & FRAMING:
             self._first_body(data, at)
             return
         self._state = BUSY
         if at != len(data):
             self._hold(data, at)
-        self._active = self._reading = True
-        self.answered = False
+            self._reading = True  # not to be read by `next` under our feet
         self._exchange.begin(head, 0, b"", True)
-        self._reading = False
 
     def _head_incomplete(self, data: bytes, at: int, code: int) -> None:
         if code:
             raise message_error(-code)
         if not self._partial:
-            self.deadline = self._clock() + self._settings.head_timeout
+            self.deadline = self._timeouts.head
         self._partial = data[at:]
 
     def _first_body(self, data: bytes, at: int) -> None:
@@ -179,18 +200,20 @@ class Downstream(asyncio.Protocol):
             length = self._judge.content_length
         self._left = length
         self._received = 0
-        self._state = BODY
         limit = self._settings.max_body_bytes
         if limit and length > limit:
             raise MessageError(413, "request body too large")
         body, end = self._content(data, at)
-        self._active = self._reading = True
-        self.answered = False
+        self._reading = True
+        self._state = BUSY if end else BODY
         self._exchange.begin(head, length, body, end)
-        self._reading = False
+        if not self._held:
+            self._reading = False
 
     def _read_body(self, data: bytes, at: int) -> None:
         body, end = self._content(data, at)
+        if end:
+            self._state = BUSY
         if body or end:
             self._exchange.request_data(body, end)
 
@@ -210,12 +233,11 @@ class Downstream(asyncio.Protocol):
             raise MessageError(413, "request body too large")
         if end:
             self._decoder = None
-            self._state = BUSY
-            self.deadline = self._clock() + self._settings.stream_timeout
+            self.deadline = self._timeouts.stream
             if at + used != len(data):
                 self._hold(data, at + used)
         elif self._blocked_at < 0 and not self.flow.reasons:
-            self.deadline = self._clock() + self._settings.body_timeout
+            self.deadline = self._timeouts.body
         return body, end
 
     def _hold(self, data: bytes, at: int) -> None:
@@ -230,6 +252,7 @@ class Downstream(asyncio.Protocol):
 
     def _read_held(self) -> None:
         """Read the pipelined requests that can be read now. A loop: each may be answered on the spot."""
+        self._reading = True
         while self._held and self._state == HEAD:
             data, at = self._held, self._held_at
             self._held, self._held_at = b"", 0
@@ -280,10 +303,13 @@ class Downstream(asyncio.Protocol):
         elif request & message.HTTP_1_0:
             flags |= message.WRITE_KEEP_ALIVE
         head, status = self._writer.response(headers, framing, flags)
-        self._keep = bool(keep)
-        if status in (204, 304) or request & message.HEAD_METHOD:
+        self._keep = keep
+        if status == 204 or status == 304 or request & message.HEAD_METHOD:
             self._to_send = message.WRITE_NO_BODY
-        self.answered = True
+        elif framing == len(data):  # the whole content, as most are
+            self._to_send = 0
+            self.transport.write(head + data)
+            return
         self.transport.write(head + self._framed(data, end, trailers))
 
     def send_body(self, data: bytes, end: bool, trailers: Any = None) -> None:
@@ -315,13 +341,11 @@ class Downstream(asyncio.Protocol):
 
     def next(self) -> None:
         """The answer is complete and its exchange closed: go on with the next request, or close."""
-        self._active = False
         if self._state == BUSY and self._keep:
             self._state = HEAD
             if self._blocked_at < 0:
-                self.deadline = self._clock() + self._settings.keepalive_timeout
+                self.deadline = self._timeouts.keepalive
             if self._held and not self._reading:
-                self._reading = True
                 try:
                     self._read_held()
                 except MessageError as error:
@@ -342,7 +366,7 @@ class Downstream(asyncio.Protocol):
         """Read no more of the request for now; its timeout stands still."""
         self.flow.hold(reason)
         if self._state == BODY and self._blocked_at < 0:
-            self.deadline = self._clock() + self._settings.stream_timeout
+            self.deadline = self._timeouts.stream
 
     def release(self, reason: int) -> None:
         """Read on."""
@@ -362,7 +386,7 @@ class Downstream(asyncio.Protocol):
         """Close once all is written."""
         self._state = LINGERING
         if not self.transport.is_closing():
-            self.deadline = self._clock() + self._settings.send_timeout
+            self.deadline = self._timeouts.send
             self.transport.close()
 
     def abort(self) -> None:
@@ -375,7 +399,7 @@ class Downstream(asyncio.Protocol):
         self._received = 0
         self._decoder = None
         self._held = self._partial = b""
-        self.deadline = self._clock() + self._settings.linger_timeout
+        self.deadline = self._timeouts.linger
         if self.transport.is_closing():
             return
         if self.flow.reasons:
@@ -388,7 +412,7 @@ class Downstream(asyncio.Protocol):
         """The client's bytes cannot be read further: answer, and close."""
         logger.info("request refused: %s", error.reason)
         self._reading = False
-        if self._active:
+        if HEAD < self._state < LINGERING:
             self._state = BODY  # its end will never be known
             self._exchange.client_failed(error.status, error.reason)
         else:
@@ -396,13 +420,13 @@ class Downstream(asyncio.Protocol):
 
     def fail(self) -> None:
         """Our own fault, in the middle of a request: this connection answers 500 or ends, and nothing else does."""
-        active, self._active, self._reading = self._active, False, False
+        active, self._reading = HEAD < self._state < LINGERING, False
         try:
             if active:
                 self._exchange.client_lost()
         except Exception:
             logger.exception("a failed request could not be closed")
-        if active and self.answered:
+        if active and self._exchange.answered:
             self.abort()
         elif self._state not in (LINGERING, CLOSED):
             self._refuse(500, "Internal Server Error")
@@ -413,14 +437,14 @@ class Downstream(asyncio.Protocol):
             self.transport.write(error_answer(self._writer, status, f"{status} {reason}"))
         self._linger()
 
-    def on_deadline(self, now: float) -> None:
+    def on_deadline(self) -> None:
         if self._blocked_at >= 0:
             waiting = self.transport.get_write_buffer_size()
             if waiting >= self._blocked_at:
                 self.abort()
                 return
             self._blocked_at = waiting
-            self.deadline = now + self._settings.send_timeout
+            self.deadline = self._timeouts.send
         elif self._state == HEAD:
             if self._partial:
                 self._refuse(408, "Request Timeout")
@@ -430,16 +454,16 @@ class Downstream(asyncio.Protocol):
             self._bad_message(MessageError(408, "Request Timeout"))
         elif self._state in (BODY, BUSY):
             if self._exchange.client_idle():
-                self.deadline = now + self._settings.stream_timeout
+                self.deadline = self._timeouts.stream
         elif self._state == LINGERING:
             self.abort()
 
     def _set_deadline(self) -> None:
         """What the client has to do next, and until when."""
-        settings = self._settings
-        after = {HEAD: settings.keepalive_timeout, BODY: settings.body_timeout, BUSY: settings.stream_timeout,
-                 LINGERING: settings.linger_timeout}.get(self._state, NEVER)  # fmt: skip
-        self.deadline = self._clock() + after
+        timeouts = self._timeouts
+        self.deadline = (
+            timeouts.keepalive, timeouts.body, timeouts.stream, NEVER, timeouts.linger, NEVER,
+        )[self._state]  # fmt: skip
 
     def drain(self) -> None:
         """Let the request in flight be the last; an idle connection is closed now."""

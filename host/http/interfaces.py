@@ -22,6 +22,10 @@ class ServerExchange(Protocol):
     def request_trailers(self) -> HeaderMap:
         """The map that the decoder fills before the request's end."""
 
+    @property
+    def answered(self) -> bool:
+        """Whether the response head of the request in flight was sent."""
+
     def begin(self, head: int, length: int, data: bytes, end: bool) -> None:
         """A request's head (flags of the judge, Content-Length), the content that came with it, whether that is all."""
 

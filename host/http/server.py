@@ -10,7 +10,7 @@ from host.http.deadlines import Deadlines
 from host.http.downstream import Downstream
 from host.http.interfaces import ExchangeFactory
 from host.http.message import HeadWriter, new_judge
-from host.http.settings import HttpSettings
+from host.http.settings import HttpSettings, Timeouts
 
 
 class Server:
@@ -22,6 +22,7 @@ class Server:
         self.new_exchange = new_exchange
         self.deadlines = deadlines
         self.settings = settings or HttpSettings()
+        self.timeouts = Timeouts(self.settings)
         self.judge = new_judge(
             self.settings.max_head_bytes,
             self.settings.max_target_bytes,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from host.http.deadlines import sweeps
+
 
 @dataclass(frozen=True, slots=True)
 class HttpSettings:
@@ -51,3 +53,14 @@ class HttpSettings:
             raise ValueError(
                 f"max_target_bytes must be from 16 to {(1 << 14) - 1}, not {self.max_target_bytes}"
             )
+
+
+class Timeouts:
+    """The timeouts as numbers of sweeps."""
+
+    __slots__ = ("body", "head", "keepalive", "linger", "send", "stream")
+
+    def __init__(self, settings: HttpSettings) -> None:
+        self.head, self.body = sweeps(settings.head_timeout), sweeps(settings.body_timeout)
+        self.keepalive, self.send = sweeps(settings.keepalive_timeout), sweeps(settings.send_timeout)
+        self.stream, self.linger = sweeps(settings.stream_timeout), sweeps(settings.linger_timeout)

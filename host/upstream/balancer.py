@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,12 +23,13 @@ class Node:
 class NodeState:
     """A node with what is known of it: its idle connections, and until when it is passed over."""
 
-    __slots__ = ("authority", "current", "down_until", "idle", "node")
+    __slots__ = ("authority", "current", "down_until", "host", "idle", "node")
 
     def __init__(self, node: Node) -> None:
         self.node = node
         host = f"[{node.host}]" if ":" in node.host else node.host
         self.authority = (host if node.port == 80 else f"{host}:{node.port}").encode()
+        self.host = b""  # what Host it gets; empty = the client's
         self.current = 0
         self.down_until = 0.0
         self.idle: deque[UpstreamConnection] = deque()  # the last one used is the first one taken
@@ -43,11 +44,12 @@ class RoundRobin:
         self.nodes = [NodeState(node) for node in nodes]
         self._usable = [state for state in self.nodes if state.node.weight > 0]
 
-    def choose(self, now: float, tried: Sequence[Any] = ()) -> NodeState | None:
+    def choose(self, clock: Callable[[], float], tried: Sequence[Any] = ()) -> NodeState | None:
         """Return the next node, not one of `tried`; a node that is down only if no other is left."""
         usable = self._usable
         if len(usable) == 1:
             return usable[0] if usable[0] not in tried else None
+        now = clock()
         candidates = [state for state in usable if state.down_until <= now and state not in tried]
         if not candidates:
             candidates = [state for state in usable if state not in tried]

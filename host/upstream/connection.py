@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Final, Protocol, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 from host.headers import HeaderMap
 from host.http.chunked import LAST_CHUNK, ChunkedDecoder, encode_chunk
@@ -42,15 +42,17 @@ CLOSED: Final = 5
 # 100 and 103 are all that is in use; a server that sends more of them holds the request open.
 _MOST_INTERIM: Final = 16
 
+_FIRST_FINAL: Final = 200 << STATUS_SHIFT
+UNTIL_CLOSE: Final = -1
+
 logger = logging.getLogger("sluiceway.upstream")
 
 
 class ClientExchange(Protocol):
     """What a connection tells the exchange whose request it carries."""
 
-    @property
-    def response_headers(self) -> HeaderMap:
-        """The map that the judge fills before `response_head`."""
+    response_pointer: Any
+    """The `sw_headers *` that the judge fills before `response_head`."""
 
     @property
     def response_trailers(self) -> HeaderMap:
@@ -74,8 +76,8 @@ class ClientExchange(Protocol):
     def switched(self, data: bytes) -> None:
         """A 101 is in the map and the connection is a tunnel now, with its first bytes."""
 
-    def upstream_lost(self, connection: UpstreamConnection, error: Exception | None) -> None:
-        """The connection closed before the response was complete."""
+    def upstream_lost(self, connection: UpstreamConnection, answered: bool) -> None:
+        """The connection closed before the response was complete; whether a byte of it had come."""
 
     def upstream_failed(self, status: int, reason: str) -> None:
         """The response is malformed (502) or late (504)."""
@@ -101,7 +103,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     __slots__ = (
         "_blocked", "_decoder", "_exchange", "_interim", "_judge", "_keep", "_left", "_partial", "_request",
-        "_request_done", "_state", "_to_send", "_upstream", "answered", "deadline", "flow", "node",
+        "_request_done", "_state", "_to_send", "_upstream", "deadline", "flow", "node",
         "requests", "transport",
     )  # fmt: skip
 
@@ -114,10 +116,10 @@ class UpstreamConnection(asyncio.Protocol):
         self._exchange: ClientExchange | None = exchange
         self._state = CONNECTING
         self.requests = 0
-        self.answered = False  # a byte of the response was seen
         self._partial = b""
         self._left = self._to_send = self._request = self._interim = 0
-        self._keep = self._request_done = self._blocked = False
+        self._request_done = self._blocked = False
+        self._keep: int | bool = False
         self._decoder: ChunkedDecoder | None = None
         self.deadline = NEVER
 
@@ -160,7 +162,6 @@ class UpstreamConnection(asyncio.Protocol):
         try:
             state = self._state
             if state == HEAD:
-                self.answered = True
                 if self._partial:
                     data = self._partial + data
                     if data.find(b"\n", len(self._partial)) < 0 and len(data) <= self._judge.most_head_bytes:
@@ -170,7 +171,7 @@ class UpstreamConnection(asyncio.Protocol):
             elif state == BODY:
                 self._read_body(exchange, data)
             elif state == TUNNEL:
-                self.deadline = self._upstream.clock() + self._upstream.read_timeout
+                self.deadline = self._upstream.read_sweeps
                 exchange.tunnel_data_back(data)
         except MessageError as error:
             logger.warning("malformed response of %s: %s", self.node.authority.decode(), error.reason)
@@ -197,19 +198,20 @@ class UpstreamConnection(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         exchange, self._exchange = self._exchange, None
         state, self._state = self._state, CLOSED
+        answered = bool(self._partial or self._interim or state != HEAD)
         self.deadline = NEVER
         self._upstream.closed(self)
         if exchange is None or state == IDLE:
             return
         try:
-            exchange.upstream_lost(self, error)
+            exchange.upstream_lost(self, answered)
         except Exception:
             logger.exception("a lost connection could not be handled")
             exchange.failed()
 
     def pause_writing(self) -> None:
         self._blocked = True
-        self.deadline = self._upstream.clock() + self._upstream.send_timeout
+        self.deadline = self._upstream.send_sweeps
         if self._exchange is not None:
             self._exchange.upstream_blocked()
 
@@ -233,13 +235,13 @@ class UpstreamConnection(asyncio.Protocol):
         self._exchange, self._request = exchange, request
         self._state = HEAD
         self.requests += 1
-        self.answered = self._keep = False
-        self._interim = 0
+        if self._interim:
+            self._interim = 0
         self._to_send, self._request_done = framing, end
         if framing != WRITE_NO_BODY:
             head += self._framed(data, end, trailers)
         self.transport.write(head)
-        self.deadline = self._upstream.clock() + self._upstream.read_timeout if end else NEVER
+        self.deadline = self._upstream.read_sweeps if end else NEVER
 
     def send_body(self, data: bytes, end: bool, trailers: bytes | None = None) -> None:
         """Send more content; `trailers` is the trailer section as bytes."""
@@ -265,7 +267,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def send_raw(self, data: bytes) -> None:
         """Send bytes of a tunnel."""
-        self.deadline = self._upstream.clock() + self._upstream.read_timeout
+        self.deadline = self._upstream.read_sweeps
         self.transport.write(data)
 
     def hold(self, reason: int) -> None:
@@ -282,7 +284,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def _await_response(self) -> None:
         if self._state in (HEAD, BODY, TUNNEL) and self._request_done:
-            self.deadline = self._upstream.clock() + self._upstream.read_timeout
+            self.deadline = self._upstream.read_sweeps
         else:
             self.deadline = NEVER
 
@@ -301,47 +303,62 @@ class UpstreamConnection(asyncio.Protocol):
     # --- reading ---
 
     def _read_head(self, exchange: ClientExchange, data: bytes) -> None:
+        size = len(data)
+        head = judge_response(self._judge, data, 0, size, self._request, exchange.response_pointer)
         at = 0
-        headers = exchange.response_headers.pointer
-        while True:
-            head = judge_response(self._judge, data, at, len(data), self._request, headers)
-            if head <= 0:
-                if head:
-                    raise message_error(-head)
-                self._partial = data[at:]
+        if head < _FIRST_FINAL:
+            head, at = self._read_interim(exchange, data, head)
+            if not head:
                 return
+        at += head & HEAD_BYTES
+        if self._partial:
+            self._partial = b""
+        self._keep = head & KEEP_ALIVE
+        framing = head & FRAMING
+        length = 0
+        if framing == LENGTH:
+            length = self._judge.content_length
+            if length == size - at:  # the whole response, as most are
+                self._end(data, size)
+                exchange.response_head(head, length, data[at:], True)
+                return
+            self._left = length
+        elif not framing:
+            self._end(data, at)
+            exchange.response_head(head, 0, b"", True)
+            return
+        elif framing == CHUNKED:
+            self._decoder = ChunkedDecoder(self._judge, exchange.response_trailers.pointer)
+        else:
+            self._left = UNTIL_CLOSE
+        self._state = BODY
+        body, end = self._content(data, at)
+        exchange.response_head(head, length, body, end)
+
+    def _read_interim(self, exchange: ClientExchange, data: bytes, head: int) -> tuple[int, int]:
+        """Pass 1xx responses on until a final one; return its head and where it starts, or 0 when it is not here."""
+        at = 0
+        while head < _FIRST_FINAL:
+            if head < 0:
+                raise message_error(-head)
+            if not head:
+                break
             at += head & HEAD_BYTES
             status = head >> STATUS_SHIFT
-            if status >= 200:
-                break
             if status == 101:
                 self._switch(exchange, head, data[at:])
-                return
+                return 0, 0
             self._interim += 1
             if self._interim > _MOST_INTERIM:
                 raise MessageError(502, "too many 1xx responses")
             exchange.interim(status)
             if self._exchange is not exchange:
-                return
-            if at == len(data):
-                self._partial = b""
-                return
-        self._partial = b""
-        self._keep = bool(head & KEEP_ALIVE)
-        framing = head & FRAMING
-        if not framing:
-            self._end(data, at)
-            exchange.response_head(head, 0, b"", True)
-            return
-        self._state = BODY
-        length = -1
-        self._left = UNTIL_CLOSE
-        if framing == LENGTH:
-            self._left = length = self._judge.content_length
-        elif framing == CHUNKED:
-            self._decoder = ChunkedDecoder(self._judge, exchange.response_trailers.pointer)
-        body, end = self._content(data, at)
-        exchange.response_head(head, length, body, end)
+                return 0, 0
+            head = judge_response(self._judge, data, at, len(data), self._request, exchange.response_pointer)
+        else:
+            return head, at
+        self._partial = data[at:]
+        return 0, 0
 
     def _read_body(self, exchange: ClientExchange, data: bytes) -> None:
         body, end = self._content(data, 0)
@@ -367,7 +384,7 @@ class UpstreamConnection(asyncio.Protocol):
                 self._left = left - size
             body = data[at:] if at else data
         if not self._blocked and not self.flow.reasons and self._request_done:
-            self.deadline = self._upstream.clock() + self._upstream.read_timeout
+            self.deadline = self._upstream.read_sweeps
         return body, False
 
     def _finish(self, exchange: ClientExchange, data: bytes) -> None:
@@ -394,10 +411,10 @@ class UpstreamConnection(asyncio.Protocol):
         if not head & UPGRADE or not self._request & UPGRADE or not self._request_done:
             raise MessageError(502, "101 without an upgrade asked for")
         self._state = TUNNEL
-        self.deadline = self._upstream.clock() + self._upstream.read_timeout
+        self.deadline = self._upstream.read_sweeps
         exchange.switched(data)
 
-    def on_deadline(self, now: float) -> None:
+    def on_deadline(self) -> None:
         if self._state == CONNECTING:
             self._upstream.cancel(self)
             self.connect_failed(TimeoutError("connect timeout"))
@@ -406,6 +423,3 @@ class UpstreamConnection(asyncio.Protocol):
         self.transport.abort()
         if exchange is not None and self._state != IDLE:
             exchange.upstream_failed(504, "upstream timeout")
-
-
-UNTIL_CLOSE: Final = -1

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, Literal, Protocol
 
-from host.http.deadlines import Deadlines
+from host.http.deadlines import Deadlines, sweeps
 from host.http.message import HeadWriter, new_judge
 from host.upstream.balancer import Node, NodeState, RoundRobin
 from host.upstream.connection import ClientExchange, UpstreamConnection
@@ -56,21 +56,19 @@ class Upstream:
     ) -> None:
         self.name = name
         self.clock = deadlines.clock
-        self.connect_timeout, self.send_timeout, self.read_timeout = (
-            connect_timeout,
-            send_timeout,
-            read_timeout,
-        )
+        self.connect_sweeps, self.send_sweeps = sweeps(connect_timeout), sweeps(send_timeout)
+        self.read_sweeps, self._idle_sweeps = sweeps(read_timeout), sweeps(keepalive_idle)
         self.retries = len(nodes) - 1 if retries is None else retries
         self.write_buffer_bytes = 256 * 1024
         self.judge = new_judge(max_head_bytes, 16, max_fields)
         self.writer = HeadWriter()
         self._deadlines, self._dialer = deadlines, dialer
-        self._keepalive_idle, self._keepalive_requests = keepalive_idle, keepalive_requests
+        self._keepalive_requests = keepalive_requests
         self._pool_size = keepalive_pool_size
         self._balancer = RoundRobin(nodes)
-        self._pass_host, self._upstream_host = pass_host, upstream_host.encode()
         self._closed = False
+        for node in self._balancer.nodes:
+            node.host = {"pass": b"", "node": node.authority, "rewrite": upstream_host.encode()}[pass_host]
 
     @property
     def nodes(self) -> list[NodeState]:
@@ -79,7 +77,7 @@ class Upstream:
 
     def choose(self, tried: Sequence[NodeState] = ()) -> NodeState | None:
         """Return the node for a request, or None when none is left."""
-        return self._balancer.choose(self.clock(), tried)
+        return self._balancer.choose(self.clock, tried)
 
     def take(self, node: NodeState) -> UpstreamConnection | None:
         """Return an idle connection of the node, the last one used; None = make one."""
@@ -93,16 +91,10 @@ class Upstream:
     def connect(self, node: NodeState, exchange: ClientExchange) -> UpstreamConnection:
         """Make a connection for the exchange, which is called when it is there or failed."""
         connection = UpstreamConnection(self, node, exchange)
-        connection.deadline = self.clock() + self.connect_timeout
+        connection.deadline = self.connect_sweeps
         self._deadlines.add(connection)
         self._dialer.dial(connection, node.node.host, node.node.port)
         return connection
-
-    def host_for(self, node: NodeState) -> bytes:
-        """Return what Host the node gets; empty = the client's."""
-        if self._pass_host == "node":
-            return node.authority
-        return self._upstream_host if self._pass_host == "rewrite" else b""
 
     def mark_down(self, node: NodeState) -> None:
         """Pass the node over for a while: it refused a connection."""
@@ -112,15 +104,14 @@ class Upstream:
         """Keep a connection for the next request, or close it."""
         idle = connection.node.idle
         if (
-            connection.requests >= self._keepalive_requests
-            or len(idle) >= self._pool_size
-            or self._closed
-            or connection.transport.is_closing()
+            connection.requests < self._keepalive_requests
+            and len(idle) < self._pool_size
+            and not self._closed
         ):
+            connection.deadline = self._idle_sweeps
+            idle.append(connection)
+        else:
             connection.transport.close()
-            return
-        connection.deadline = self.clock() + self._keepalive_idle
-        idle.append(connection)
 
     def closed(self, connection: UpstreamConnection) -> None:
         """A connection is gone."""
