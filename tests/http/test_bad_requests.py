@@ -1,4 +1,6 @@
-"""Every malformed or ambiguous request is refused with its status, however its bytes are split, and reaches no upstream."""
+"""Every malformed or ambiguous request is refused with its status, however it is split, and reaches no upstream."""
+
+# ruff: noqa: E501 - wire bytes in tables are read best in one line
 
 from __future__ import annotations
 
