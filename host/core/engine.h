@@ -70,6 +70,7 @@ typedef wasmtime_error_t *(*sw_epoch_callback)(const wasmtime_context_t *, void 
     X(void *, wasmtime_context_get_data, (const wasmtime_context_t *))                                                  \
     X(void, wasmtime_context_set_epoch_deadline, (wasmtime_context_t *, uint64_t))                                      \
     X(wasmtime_context_t *, wasmtime_caller_context, (wasmtime_caller_t *))                                             \
+    X(bool, wasmtime_caller_export_get, (wasmtime_caller_t *, const char *, size_t, wasmtime_extern_t *))               \
     X(wasmtime_linker_t *, wasmtime_linker_new, (wasm_engine_t *))                                                      \
     X(void, wasmtime_linker_delete, (wasmtime_linker_t *))                                                              \
     X(wasmtime_error_t *, wasmtime_linker_define_func_unchecked,                                                        \

@@ -37,8 +37,17 @@ const sw_hostcall sw_hostcall_table[SW_HOSTCALLS] = {
 };
 #undef ROW
 
+/* A start section runs before the instance is there to be asked for its memory (AssemblyScript's top-level code). */
+static void note_memory(sw_vm *vm, wasmtime_caller_t *caller) {
+    wasmtime_extern_t item;
+    if (sw_engine.wasmtime_caller_export_get(caller, "memory", 6, &item) && item.kind == WASMTIME_EXTERN_MEMORY)
+        vm->memory = item.of.memory;
+}
+
 static sw_vm *vm_of(wasmtime_caller_t *caller) {
-    return sw_engine.wasmtime_context_get_data(sw_engine.wasmtime_caller_context(caller));
+    sw_vm *vm = sw_engine.wasmtime_context_get_data(sw_engine.wasmtime_caller_context(caller));
+    if (!sw_vm_has_memory(vm)) note_memory(vm, caller);
+    return vm;
 }
 
 /* A failure that happened inside the call ends the guest; its reason is kept in the VM. */
@@ -48,11 +57,12 @@ static wasm_trap_t *outcome(const sw_vm *vm) {
     return sw_engine.wasmtime_trap_new(text, sizeof text - 1);
 }
 
-/* The arguments are overwritten by the result: only a trace needs them afterwards. */
-static void finish(sw_vm *vm, uint8_t what, uint16_t index, wasmtime_val_raw_t *values, size_t count, int32_t result) {
+/* The arguments are overwritten by the result: only a trace needs them afterwards. A function that the guest imports
+ * without parameters and result (0.1.0's proxy_continue_request) has no place for one. */
+static void finish(sw_vm *vm, uint8_t what, const sw_import *import, wasmtime_val_raw_t *values, size_t count, int32_t result) {
     vm->hostcalls++;
-    if (vm->trace_on) sw_trace_add(vm, what, index, values, count, result);
-    values[0].i32 = result;
+    if (vm->trace_on) sw_trace_add(vm, what, import->index, values, import->parameters, result);
+    if (count) values[0].i32 = result;
 }
 
 /* While start functions and the allocator run, a guest may log, and nothing else: its contexts are not there yet, or
@@ -72,9 +82,8 @@ wasm_trap_t *sw_enter_hostcall(void *data, wasmtime_caller_t *caller, wasmtime_v
     if (vm->allowed != SW_ANY_CALL && !is_allowed(vm, import)) return outcome(vm);
     sw_hostcall function = sw_hostcall_table[import->index];
     int32_t result = function ? function(vm, values) : SW_UNIMPLEMENTED;
-    finish(vm, SW_TRACE_HOSTCALL, import->index, values, import->parameters, result);
+    finish(vm, SW_TRACE_HOSTCALL, import, values, count, result);
     return outcome(vm);
-    (void)count;
 }
 
 wasm_trap_t *sw_enter_wasi(void *data, wasmtime_caller_t *caller, wasmtime_val_raw_t *values, size_t count) {
@@ -82,9 +91,8 @@ wasm_trap_t *sw_enter_wasi(void *data, wasmtime_caller_t *caller, wasmtime_val_r
     sw_vm *vm = vm_of(caller);
     sw_hostcall function = sw_wasi_table[import->index];
     int32_t result = function ? function(vm, values) : sw_wasi_errno[import->index];
-    finish(vm, SW_TRACE_WASI, import->index, values, import->parameters, result);
+    finish(vm, SW_TRACE_WASI, import, values, count, result);
     return outcome(vm);
-    (void)count;
 }
 
 /* A host call of a dialect or of a later version. */

@@ -3,6 +3,7 @@
 #include "vm.h"
 
 char *sw_guest(sw_vm *vm, uint32_t pointer, uint32_t length) {
+    if (!sw_vm_has_memory(vm)) return NULL; /* the engine ends the process when asked for a memory that is none */
     size_t size = sw_engine.wasmtime_memory_data_size(vm->context, &vm->memory);
     if (pointer > size || length > size - pointer) return NULL;
     return (char *)sw_engine.wasmtime_memory_data(vm->context, &vm->memory) + pointer;
