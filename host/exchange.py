@@ -79,6 +79,15 @@ Match = Callable[["Exchange"], Route | None]
 class Exchange(HttpStream):
     """The requests of one client connection, one after the other."""
 
+    __slots__ = (
+        "_connecting", "_connection", "_continued", "_downstream", "_filters_request", "_filters_response",
+        "_first", "_first_end", "_head", "_info", "_is_local", "_is_on", "_is_tunnel", "_match",
+        "_recounts_request", "_recounts_response", "_request_length", "_request_pointer", "_request_ready",
+        "_request_sent", "_response_end", "_response_first", "_response_framing", "_response_kind",
+        "_response_ready", "_response_seen", "_retried", "_tried", "_upstream", "answered",
+        "response_pointer",
+    )  # fmt: skip
+
     def __init__(self, downstream: Downstream, match: Match) -> None:
         super().__init__()
         self._downstream, self._match = downstream, match
@@ -98,9 +107,9 @@ class Exchange(HttpStream):
 
     def begin(self, head: int, length: int, data: bytes, end: bool) -> None:
         """A request's head is in `request_headers`: route it, and pass it with what came along."""
-        self._head, self._length = head, length
+        self._head, self._request_length = head, length
         self._is_on = True
-        self._is_open = self._is_local = self._is_tunnel = self._retried = self._continued = False
+        self._is_local = self._is_tunnel = self._retried = self._continued = False
         self._request_ready = self._request_sent = False
         self._response_seen = self._response_ready = self.answered = False
         self._tried: tuple[NodeState, ...] = ()
@@ -111,12 +120,13 @@ class Exchange(HttpStream):
             self._answer_bare(404, "404 Route Not Found")
             return
         self._upstream = route.upstream
-        self.open(route.chain, self._info or self._connection_info())
-        self._is_open = True
-        self._recounts_request = self.changes_request_body and not route.trust_content_length
-        self._recounts_response = self.changes_response_body and not route.trust_content_length
+        chain = route.chain
+        self.open(chain, self._info or self._connection_info())
+        self._filters_request, self._filters_response = chain.wants_request_body, chain.wants_response_body
+        self._recounts_request = chain.changes_request_body and not route.trust_content_length
+        self._recounts_response = chain.changes_response_body and not route.trust_content_length
         flags = self.on_request_headers(end and not data)
-        if self.wants_request_body:
+        if self._filters_request:
             self._first, self._first_end = b"", False
             if data and not flags & (LOCAL_RESPONSE | RESET):
                 flags |= self._request_body(data, end)
@@ -152,7 +162,7 @@ class Exchange(HttpStream):
         """More of the request's content."""
         if not self._is_on or self._is_local:
             return
-        if self.wants_request_body:
+        if self._filters_request:
             self._apply(self._request_body(data, end))
         elif self._request_ready:
             self._pass_request(data, end)
@@ -224,7 +234,7 @@ class Exchange(HttpStream):
         if flags & _REQUEST and not self._is_local:
             if flags & REQUEST_HEAD:
                 self._request_ready = True
-            if self.wants_request_body:
+            if self._filters_request:
                 data = self.take_request_body() if flags & REQUEST_BODY else b""
                 self._pass_request(data, bool(flags & REQUEST_END))
             else:
@@ -236,7 +246,7 @@ class Exchange(HttpStream):
             if self._is_tunnel:
                 self._open_tunnel()
                 return
-            if self.wants_response_body or self._is_local:
+            if self._filters_response or self._is_local:
                 data = self.take_response_body() if flags & RESPONSE_BODY else b""
                 self._pass_response(data, bool(flags & RESPONSE_END))
             else:
@@ -250,13 +260,13 @@ class Exchange(HttpStream):
     def _regulate(self, flags: int) -> None:
         if flags & REQUEST_BLOCKED:
             self._downstream.hold(CHAIN)
-        elif self._downstream.flow.reasons & CHAIN and self.wants_request_body:
+        elif self._downstream.flow.reasons & CHAIN and self._filters_request:
             self._downstream.release(CHAIN)
         connection = self._connection
         if connection is not None:
             if flags & RESPONSE_BLOCKED:
                 connection.hold(CHAIN)
-            elif connection.flow.reasons & CHAIN and self.wants_response_body:
+            elif connection.flow.reasons & CHAIN and self._filters_response:
                 connection.release(CHAIN)
 
     # --- to the upstream ---
@@ -280,7 +290,7 @@ class Exchange(HttpStream):
             self._acquire()
 
     def _trailers_to_send(self) -> bytes | None:
-        if self._head & FRAMING != CHUNKED and not self.wants_request_body:
+        if self._head & FRAMING != CHUNKED and not self._filters_request:
             return None
         return (
             self._upstream.writer.trailers(self.request_trailers.pointer)
@@ -310,7 +320,7 @@ class Exchange(HttpStream):
             if not self._first_end or len(self.request_trailers):
                 return WRITE_CHUNKED
             return len(self._first or b"") if kind != NONE or self._first else WRITE_NO_BODY
-        return self._length if kind == LENGTH else WRITE_NO_BODY if kind == NONE else WRITE_CHUNKED
+        return self._request_length if kind == LENGTH else WRITE_NO_BODY if kind == NONE else WRITE_CHUNKED
 
     def _send(self, connection: UpstreamConnection) -> None:
         head, upstream = self._head, self._upstream
@@ -336,9 +346,19 @@ class Exchange(HttpStream):
             return
         self._connection = connection
         self._request_sent = True
+        if self.chain.filters:
+            self.set_upstream(connection.info or self._node_info(connection))
         end = self._first_end
         trailers = self._trailers_to_send() if end and framing == WRITE_CHUNKED else None
         connection.send(self, head, request, framing, self._first or b"", end, trailers)
+
+    def _node_info(self, connection: UpstreamConnection) -> ConnectionInfo:
+        transport = connection.transport
+        info = ConnectionInfo(
+            _address(transport.get_extra_info("peername")), _address(transport.get_extra_info("sockname"))
+        )
+        connection.info = info
+        return info
 
     def connected(self, connection: UpstreamConnection) -> None:
         """The connection asked for is there."""
@@ -394,7 +414,7 @@ class Exchange(HttpStream):
         if end:
             self._connection = None
         flags = self.on_response_headers(end and not data)
-        if self.wants_response_body:
+        if self._filters_response:
             self._response_first = b""
             if data and not flags & (LOCAL_RESPONSE | RESET):
                 flags |= self._response_body(data, end)
@@ -414,7 +434,7 @@ class Exchange(HttpStream):
         """More of the response's content."""
         if end:
             self._connection = None
-        if self.wants_response_body:
+        if self._filters_response:
             self._apply(self._response_body(data, end))
         elif self._response_ready:
             self._pass_response(data, end)
@@ -464,7 +484,7 @@ class Exchange(HttpStream):
     def _pass_response(self, data: bytes, end: bool) -> None:
         """Send what left the chain; the head goes with the first of it."""
         trailers = None
-        if end and (self._response_kind == CHUNKED or self.wants_response_body) and not self._is_local:
+        if end and (self._response_kind == CHUNKED or self._filters_response) and not self._is_local:
             trailers = self._response_trailers()
         if self.answered:
             self._downstream.send_body(data, end, trailers)
@@ -576,4 +596,7 @@ class Exchange(HttpStream):
 
 
 def _address(name: Any) -> str:
-    return f"{name[0]}:{name[1]}" if isinstance(name, tuple) else ""
+    """Return a socket's name as `ip:port`, `[ip]:port` for IPv6."""
+    if not isinstance(name, tuple):
+        return ""
+    return f"[{name[0]}]:{name[1]}" if ":" in name[0] else f"{name[0]}:{name[1]}"

@@ -103,7 +103,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     __slots__ = (
         "_blocked", "_decoder", "_exchange", "_interim", "_judge", "_keep", "_left", "_partial", "_request",
-        "_request_done", "_state", "_to_send", "_upstream", "deadline", "flow", "node",
+        "_request_done", "_state", "_to_send", "_upstream", "deadline", "flow", "info", "node",
         "requests", "transport",
     )  # fmt: skip
 
@@ -116,6 +116,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._exchange: ClientExchange | None = exchange
         self._state = CONNECTING
         self.requests = 0
+        self.info: Any = None  # for the exchange to keep here what it knows of the node
         self._partial = b""
         self._left = self._to_send = self._request = self._interim = 0
         self._request_done = self._blocked = False

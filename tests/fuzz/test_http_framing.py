@@ -115,12 +115,11 @@ class Reader:
 
 
 def read(requests: list[bytes]) -> list[tuple[str, bytes]]:
-    """What an upstream makes of what it got, but for an upgrade, behind which llhttp reads no further."""
-    data = b"".join(requests)
+    """What an upstream makes of what it got; nothing where llhttp does not know the method, or stops at an upgrade."""
     try:
-        return Reader(data).seen
-    except httptools.HttpParserUpgrade:
-        return [("bytes", data)]
+        return Reader(b"".join(requests)).seen
+    except (httptools.HttpParserUpgrade, httptools.HttpParserInvalidMethodError):
+        return []
 
 
 @given(data=streams, at=cuts)
