@@ -6,6 +6,7 @@ that to the other side. An exchange serves one client connection and is used for
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -81,7 +82,7 @@ class Exchange(HttpStream):
 
     __slots__ = (
         "_connecting", "_connection", "_continued", "_downstream", "_filters_request", "_filters_response",
-        "_first", "_first_end", "_head", "_info", "_is_local", "_is_on", "_is_tunnel", "_match",
+        "_first", "_first_end", "_head", "_info", "_is_half_closed", "_is_local", "_is_on", "_is_tunnel", "_match",
         "_recounts_request", "_recounts_response", "_request_length", "_request_pointer", "_request_ready",
         "_request_sent", "_response_end", "_response_first", "_response_framing", "_response_kind",
         "_response_ready", "_response_seen", "_retried", "_tried", "_upstream", "answered",
@@ -109,7 +110,7 @@ class Exchange(HttpStream):
         """A request's head is in `request_headers`: route it, and pass it with what came along."""
         self._head, self._request_length = head, length
         self._is_on = True
-        self._is_local = self._is_tunnel = self._retried = self._continued = False
+        self._is_local = self._is_tunnel = self._is_half_closed = self._retried = self._continued = False
         self._request_ready = self._request_sent = False
         self._response_seen = self._response_ready = self.answered = False
         self._tried: tuple[NodeState, ...] = ()
@@ -180,11 +181,15 @@ class Exchange(HttpStream):
 
     def client_lost(self) -> None:
         """Nobody waits for the answer any more."""
-        if self._is_on:
-            self._is_on = False
-            self._release_upstream()
-            if self._is_open:
-                self.close()
+        if not self._is_on:
+            return
+        self._is_on = False
+        connection = self._connection
+        if self._is_tunnel and connection is not None:
+            self._connection = None
+            connection.finish()
+        self._release_upstream()
+        self.close()
 
     def client_failed(self, status: int, reason: str) -> None:
         """The request's rest cannot be read."""
@@ -519,8 +524,7 @@ class Exchange(HttpStream):
         self._is_on = False
         if self._connection is not None or self._connecting is not None:
             self._release_upstream()
-        if self._is_open:
-            self.close()
+        self.close()
         self._downstream.next()
 
     def _answer_instead(self, status: int, message: str) -> None:
@@ -579,19 +583,27 @@ class Exchange(HttpStream):
 
     def tunnel_end(self) -> None:
         """The client sends no more."""
-        if self._connection is not None:
-            self._connection.transport.write_eof()
+        self._end_one_way(self._connection.transport if self._connection is not None else None)
 
     def tunnel_end_back(self) -> None:
         """The upstream sends no more."""
-        if not self._downstream.transport.is_closing():
-            self._downstream.transport.write_eof()
+        self._end_one_way(self._downstream.transport)
+
+    def _end_one_way(self, other: asyncio.Transport | None) -> None:
+        """Pass an end on; the second one is the tunnel's."""
+        if self._is_half_closed or other is None or other.is_closing():
+            self._end_tunnel()
+        else:
+            self._is_half_closed = True
+            other.write_eof()
 
     def _end_tunnel(self) -> None:
+        """Close both sides once all is written."""
         self._is_on = False
-        self._release_upstream()
-        if self._is_open:
-            self.close()
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.finish()
+        self.close()
         self._downstream.close()
 
 

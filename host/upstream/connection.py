@@ -294,6 +294,12 @@ class UpstreamConnection(asyncio.Protocol):
         self._exchange = None
         self.abort()
 
+    def finish(self) -> None:
+        """The exchange wants no more, but what it wrote is to be sent."""
+        self._exchange = None
+        self.deadline = self._upstream.send_sweeps
+        self.transport.close()
+
     def abort(self) -> None:
         """Close at once."""
         if self._state == CONNECTING:

@@ -1,7 +1,7 @@
 """Whatever bytes come in: a request that passes, or an error and the end of the connection; never an exception, and
 never a different outcome because the bytes were split elsewhere."""
 
-# ruff: noqa: E501 - wire bytes in tables are read best in one line
+
 
 from __future__ import annotations
 

@@ -1,7 +1,5 @@
 """Every malformed or ambiguous request is refused with its status, however it is split, and reaches no upstream."""
 
-# ruff: noqa: E501 - wire bytes in tables are read best in one line
-
 from __future__ import annotations
 
 import pytest

@@ -1,7 +1,5 @@
 """Upgraded connections: once the upstream says 101, bytes pass both ways as they are."""
 
-# ruff: noqa: E501 - wire bytes are read best in one line
-
 from __future__ import annotations
 
 from tests.http.wire import Peer, Wire, status_of
@@ -73,14 +71,16 @@ def test_back_pressure_in_a_tunnel() -> None:
 
 
 def test_half_closed_tunnels() -> None:
-    """One side's end is told to the other, which may go on."""
+    """One side's end is told to the other, which may go on; the second end is the tunnel's."""
     client, node = tunnel(Wire())
     client.end()
     assert node.transport.eof
     node.send(b"last")
     assert client.received() == b"last"
     node.end()
-    assert client.transport.eof
+    assert client.transport.closed
+    assert node.transport.closed
+    assert not client.transport.aborted
 
 
 def test_the_end_of_either_side_ends_the_tunnel() -> None:
