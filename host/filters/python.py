@@ -162,6 +162,16 @@ class PythonFilter:
         """The last callback."""
 
 
+class Unavailable(PythonFilter):
+    """Stands in for the filters of a route whose plugins did not come up."""
+
+    def on_request_headers(self, context: FilterContext, end_of_stream: bool) -> None:
+        """Answer 503."""
+        context.respond(503, [(b"content-type", b"application/json")], _UNAVAILABLE, "plugin_unavailable")
+
+
+_UNAVAILABLE = b'{"error_msg":"503 A plugin of this route is not available"}\n'
+
 _EVENTS = (
     "on_request_headers",
     "on_request_body",

@@ -38,7 +38,7 @@ class Plugin:
         self._current: Built | None = None
         self._spare: Built | None = None
         self._building = False
-        self._closed = False
+        self._closed = self._retired = False
         self._failed_in_a_row = 0
         self._failed_at = 0.0
 
@@ -147,6 +147,8 @@ class Plugin:
                 built.roots.pop(key, None)
         if root is not None:
             self._end(root)
+        if self._retired and not self._contexts:
+            self.close()
 
     def _end(self, root: RootContext) -> None:
         """Done and delete; a guest that defers its end is given some seconds to call proxy_done."""
@@ -168,6 +170,12 @@ class Plugin:
         except GuestFailed:
             self.recover()
         lines.deliver()
+
+    def retire(self) -> None:
+        """Close as soon as the last context has been given back."""
+        self._retired = True
+        if not self._contexts:
+            self.close()
 
     def close(self) -> None:
         """End all contexts and drop the VMs. Streams in flight keep theirs until they end."""

@@ -6,6 +6,7 @@ cannot be linked (all of them at once). VMs are then instances of it.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,7 @@ class Module:
 
         Raises ModuleError.
         """
+        self.digest = hashlib.sha256(data).hexdigest()
         self.file = _read(data)
         self.abi_version = _abi_version(self.file)
         self.bindings = _bindings(self.file)

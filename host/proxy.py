@@ -1,0 +1,188 @@
+"""The gateway in one process: a configuration, its assembly, and the servers in front of it.
+
+This is the composition root of a worker and of programs that embed the gateway. Several processes are the supervisor's
+matter.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import logging
+import socket
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Self
+
+import uvloop
+
+from host.assembly import Assembly, Surroundings, assemble
+from host.config import Config, HttpLimits, Listen
+from host.errors import ConfigError, Problem
+from host.exchange import Exchange, Route
+from host.http.deadlines import Deadlines
+from host.http.downstream import Downstream
+from host.http.server import Server
+from host.http.settings import HttpSettings
+from host.log import Log
+from host.services import LoopServices
+from host.upstream.dial import TcpDialer
+from host.wasm.cache import ModuleCache
+
+logger = logging.getLogger("sluiceway")
+
+
+class Proxy:
+    """A gateway on the running event loop.
+
+    async with Proxy(config) as proxy:
+        host, port = proxy.address
+    """
+
+    def __init__(self, config: Config, *, log: Log | None = None, cache: ModuleCache | None = None) -> None:
+        """`log` takes the lines of plugins (`host.log.setup` makes one); without it they are dropped."""
+        self.config = config
+        self.addresses: list[tuple[str, int]] = []
+        self._log = log
+        self._cache = cache
+        self._assembly: Assembly | None = None
+        self._server: Server | None = None
+        self._services: LoopServices | None = None
+        self._around: Surroundings | None = None
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """The first address that is listened on."""
+        return self.addresses[0]
+
+    @property
+    def problems(self) -> list[Problem]:
+        """What of the configuration does not work; the routes concerned answer 503."""
+        return list(self._assembly.problems) if self._assembly is not None else []
+
+    async def start(self, sockets: Sequence[socket.socket] | None = None) -> None:
+        """Load the plugins and listen, on bound sockets if given, else on the addresses of the configuration.
+
+        Plugins that do not come up take their routes down to 503 and are logged; the rest is served. Raises OSError
+        when an address cannot be listened on.
+        """
+        loop = asyncio.get_running_loop()
+        self._services = LoopServices(loop, self._log)
+        deadlines = Deadlines(loop.time)
+        self._around = Surroundings(self._services, deadlines, TcpDialer(), self._cache or ModuleCache())
+        bound = list(sockets) if sockets is not None else bind(self.config.listen)
+        try:
+            self._assembly = await assemble(self.config, self._around)
+            for problem in self._assembly.problems:
+                logger.error("%s", problem)
+            self._server = Server(self._exchange, deadlines, http_settings(self.config.http))
+            await self._server.start(bound)
+        except BaseException:
+            for each in bound:
+                each.close()
+            raise
+        self.addresses = [each.getsockname()[:2] for each in bound]
+
+    def _exchange(self, downstream: Downstream) -> Exchange:
+        return Exchange(downstream, self._match)
+
+    def _match(self, exchange: Exchange) -> Route | None:
+        assert self._assembly is not None
+        return self._assembly.router.match(*exchange.target())
+
+    async def reload(self, config: Config) -> None:
+        """Serve another configuration from now on; requests in flight end on the old one.
+
+        Raises ConfigError when a plugin does not load or refuses its configuration: the old configuration then stays.
+        Addresses and limits of the HTTP side are those of the start.
+        """
+        assert self._assembly is not None
+        assert self._around is not None
+        new = await assemble(config, self._around, self._assembly)
+        if new.problems:
+            new.retire(self._assembly)
+            raise ConfigError(new.problems)
+        old, self._assembly = self._assembly, new
+        self.config = config
+        old.retire(new)
+
+    async def drain(self, within: float) -> bool:
+        """Accept no more and let requests finish; returns whether all did in so many seconds."""
+        return await self._server.drain(within) if self._server is not None else True
+
+    async def close(self) -> None:
+        """Stop at once. Idempotent."""
+        if self._server is not None:
+            await self._server.close()
+            self._server = None
+        if self._assembly is not None:
+            self._assembly.retire(None)
+            self._assembly = None
+        if self._services is not None:
+            self._services.close()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def run(self) -> None:
+        """Serve in this process, on a uvloop loop, until it is interrupted."""
+
+        async def serve() -> None:
+            async with self:
+                await asyncio.Event().wait()
+
+        with contextlib.suppress(KeyboardInterrupt):
+            uvloop.run(serve())
+
+
+def bind(addresses: Sequence[Listen], *, reuse_port: bool = False) -> list[socket.socket]:
+    """Return a bound, listening socket for each address. Raises OSError that names the address."""
+    bound: list[socket.socket] = []
+    try:
+        for listen in addresses:
+            family = socket.AF_INET6 if ":" in listen.host else socket.AF_INET
+            each = socket.create_server(
+                (listen.host, listen.port), family=family, backlog=1024, reuse_port=reuse_port
+            )
+            each.setblocking(False)
+            bound.append(each)
+    except OSError as error:
+        for each in bound:
+            each.close()
+        raise OSError(
+            error.errno, f"cannot listen on {listen.host}:{listen.port}: {error.strerror}"
+        ) from error
+    return bound
+
+
+def http_settings(limits: HttpLimits) -> HttpSettings:
+    """Return the limits of the HTTP side in its own terms."""
+    return HttpSettings(
+        max_head_bytes=limits.client_max_header_size,
+        max_fields=limits.max_headers,
+        max_body_bytes=limits.client_max_body_size,
+        max_connections=limits.worker_connections,
+        max_requests=limits.keepalive_requests,
+        head_timeout=limits.client_header_timeout,
+        body_timeout=limits.client_body_timeout,
+        keepalive_timeout=limits.keepalive_timeout,
+        send_timeout=limits.send_timeout,
+    )
+
+
+def check(config: Config) -> list[Problem]:
+    """Compile and start every plugin with every configuration, serve nobody, and return what does not work."""
+    config = dataclasses.replace(config, listen=())
+
+    async def run() -> list[Problem]:
+        async with Proxy(config) as proxy:
+            return proxy.problems
+
+    return asyncio.run(run())
