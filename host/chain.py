@@ -65,6 +65,7 @@ class FilterChain:
     """An ordered chain. Requests pass it in order, responses too (APISIX, Kong) or reversed (Envoy)."""
 
     __slots__ = (
+        "__weakref__",
         "changes_request_body",
         "changes_response_body",
         "filters",
