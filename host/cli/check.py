@@ -31,7 +31,7 @@ def add_to(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
 def _check(options: argparse.Namespace) -> int:
     found = config.load(options.config)
     # Only now: a configuration that cannot be read needs no engine.
-    from host import proxy  # type: ignore[attr-defined, unused-ignore]
+    from host import proxy
 
     problems = proxy.check(found)
     if problems:

@@ -63,9 +63,9 @@ def _run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     elif options.upstream is not None or options.conf is not None:
         parser.error("--upstream and --conf go with PLUGIN.wasm; a configuration names its own")
     # The gateway brings wasmtime and uvloop with it: no other command waits for them.
-    from host.supervisor import serve  # type: ignore[import-not-found, unused-ignore]
+    from host.supervisor import serve
 
-    return int(serve(source, listen_override=options.listen, workers_override=options.workers))
+    return serve(source, listen=options.listen, workers=options.workers)
 
 
 def plugin_config(file: Path, node: Node, conf: str | None) -> Config:

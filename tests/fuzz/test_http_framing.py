@@ -1,8 +1,6 @@
 """Whatever bytes come in: a request that passes, or an error and the end of the connection; never an exception, and
 never a different outcome because the bytes were split elsewhere."""
 
-
-
 from __future__ import annotations
 
 from itertools import pairwise
