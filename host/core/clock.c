@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <time.h>
 
-enum { TICK_NS = 1000000, IDLE_TICKS = 200, SAMPLES = 8192 /* longer than any deadline of a stream callback, in ticks */ };
+enum { IDLE_TICKS = 100, SAMPLES = 8192 /* longer than any deadline of a stream callback, in ticks */ };
 
 static struct {
     pthread_t thread;
@@ -55,7 +55,7 @@ static void *run(void *unused) {
     uint64_t seen = 0;
     unsigned idle = 0;
     while (!atomic_load(&clock_.stop)) {
-        next.tv_nsec += TICK_NS;
+        next.tv_nsec += SW_TICK_NS;
         if (next.tv_nsec >= 1000000000) {
             next.tv_nsec -= 1000000000;
             next.tv_sec++;

@@ -1,6 +1,7 @@
 /* The clock that bounds guest calls.
  *
- * A thread advances the engine's epoch once a millisecond while guests run, and sleeps while none does. A guest whose
+ * A thread advances the engine's epoch every two milliseconds while guests run, and sleeps while none does (a wake-up
+ * costs some microseconds, at twice the rate as much as a short callback would of each request). A guest whose
  * deadline has passed is judged by the CPU time of its thread, not by the wall: a worker that the system did not
  * schedule has not used its guest's time. Reading a thread's CPU clock is a system call, too dear for each guest call,
  * so the clock samples it at each tick, and a call only remembers the tick at which it began. */
@@ -25,6 +26,7 @@ uint64_t sw_clock_ticks(void);
 sw_clock_mark sw_clock_enter(void);
 void sw_clock_leave(void);
 /* CPU nanoseconds that the calling thread has used since the mark; at most one tick more than it really did. */
+enum { SW_TICK_NS = 2000000 };
 uint64_t sw_clock_used(sw_clock_mark mark);
 
 uint64_t sw_realtime_ns(void);

@@ -14,7 +14,7 @@ static wasmtime_error_t *on_epoch_deadline(const wasmtime_context_t *context, vo
     uint64_t used = sw_clock_used(vm->mark);
     *kind = 0; /* WASMTIME_UPDATE_DEADLINE_CONTINUE */
     if (used < vm->deadline_ns) {
-        *delta = (vm->deadline_ns - used) / 1000000 + 1;
+        *delta = (vm->deadline_ns - used) / SW_TICK_NS + 1;
         return NULL;
     }
     sw_vm_fail(vm, SW_FAILURE_DEADLINE, "deadline of %.0f ms CPU time exceeded", (double)vm->deadline_ns / 1e6);
@@ -56,7 +56,7 @@ void sw_vm_release(sw_vm *vm) {
 
 void sw_vm_set_deadline(sw_vm *vm, uint64_t cpu_ns) {
     vm->deadline_ns = cpu_ns;
-    vm->deadline_ticks = (uint32_t)(cpu_ns / 1000000) + 1;
+    vm->deadline_ticks = (uint32_t)(cpu_ns / SW_TICK_NS) + 1;
 }
 
 int sw_vm_instantiate(sw_vm *vm, const wasmtime_instance_pre_t *pre) {
