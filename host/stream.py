@@ -204,6 +204,16 @@ class HttpStream:
         return data
 
     @property
+    def is_request_paused(self) -> bool:
+        """Whether a filter holds the request."""
+        return bool(lib.sw_stream_is_paused(self.native, _REQUEST))
+
+    @property
+    def is_response_paused(self) -> bool:
+        """Whether a filter holds the response."""
+        return bool(lib.sw_stream_is_paused(self.native, _RESPONSE))
+
+    @property
     def details(self) -> str:
         """Why a local response was made ("wasm_fail_stream", or what a plugin said); "" without one."""
         text = lib.sw_stream_details(self.native, self._length)
@@ -215,10 +225,8 @@ class HttpStream:
             return
         self._is_open = False
         flags = lib.sw_stream_close(self.native)
+        if flags:  # its last lines still carry the request's name
+            self._attend(flags)
         streams.leave(self._number)
-        chain, self.chain = self.chain, EMPTY
+        self.chain = EMPTY
         self.user_state = None
-        if flags:
-            chain.attend()
-            if flags & _WOKEN:
-                streams.settle_woken()

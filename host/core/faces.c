@@ -130,6 +130,12 @@ void sw_chain_delete(sw_chain *chain) {
 int sw_chain_body_bits(const sw_chain *chain) { return chain->wants_body | chain->writes_body << 2; }
 void sw_stream_set_protocol(sw_stream *stream, int protocol) { stream->protocol = (uint8_t)protocol; }
 
+bool sw_stream_is_paused(const sw_stream *stream, int side) {
+    for (uint16_t i = 0; i < stream->count; i++)
+        if (stream->slots[i].side[side].stopped) return true;
+    return false;
+}
+
 const char *sw_stream_details(const sw_stream *stream, size_t *length) {
     *length = stream->local.details.length;
     return sw_buffer_bytes(&stream->local.details);

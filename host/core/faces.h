@@ -32,4 +32,6 @@ void sw_chain_delete(sw_chain *chain);
 /* Bit 0, 1: some filter takes bodies of requests, responses; bit 2, 3: some filter can change them. */
 int sw_chain_body_bits(const sw_chain *chain);
 void sw_stream_set_protocol(sw_stream *stream, int protocol);
+/* Whether a filter holds the side now. */
+bool sw_stream_is_paused(const sw_stream *stream, int side);
 const char *sw_stream_details(const sw_stream *stream, size_t *length);

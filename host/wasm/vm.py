@@ -53,7 +53,7 @@ class GuestFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class VmSettings:
-    """What a VM is given. Deadlines are CPU milliseconds of one call."""
+    """What a VM is given. Deadlines are CPU milliseconds of one call; `trace_rows` calls are kept from the start."""
 
     vm_id: str = ""
     configuration: bytes = b""
@@ -62,6 +62,7 @@ class VmSettings:
     memory_limit: int = MEMORY_MAX_BYTES
     start_deadline: int = START_CPU_MILLISECONDS
     callback_deadline: int = STREAM_CALLBACK_CPU_MILLISECONDS
+    trace_rows: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +115,8 @@ class WasmVM:
             len(environment),
         )
         lib.sw_vm_set_deadline(self.pointer, settings.start_deadline * 1_000_000)
+        if settings.trace_rows:
+            self.start_trace(settings.trace_rows)
 
     def _start(self) -> None:
         if lib.sw_vm_instantiate(self.pointer, lib.sw_linker_pre(self.module.linker)):

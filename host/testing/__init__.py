@@ -1,0 +1,21 @@
+"""A library for testing plugins: what the gateway does with them, without sockets, event loop or waiting.
+
+A `PluginHost` runs one plugin, a `ChainHost` several filters in a row. Both drive the very classes that the gateway
+drives, so that a plugin meets the same semantics; time passes when the test says so.
+"""
+
+from host.testing.chain import ChainHost, WasmPlugin
+from host.testing.plugin import PluginHost
+from host.testing.services import HostEvent, PluginLine
+from host.testing.stream import HostedStream, LocalResponse, Message
+
+__all__ = [
+    "ChainHost",
+    "HostEvent",
+    "HostedStream",
+    "LocalResponse",
+    "Message",
+    "PluginHost",
+    "PluginLine",
+    "WasmPlugin",
+]

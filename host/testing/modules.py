@@ -1,0 +1,55 @@
+"""Modules for tests: read from wherever they are, compiled once in a process."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from host.errors import PluginLoadError
+from host.wasm.module import Module, ModuleError
+
+Wasm = str | Path | bytes | Module
+"""A plugin's file, its bytes, or the module made of them."""
+
+Configuration = bytes | str | Mapping[str, Any] | Sequence[Any] | None
+"""As in the gateway's configuration: text byte for byte, anything else as compact JSON, None as no bytes at all."""
+
+_modules: dict[bytes, Module] = {}
+
+
+def encode_configuration(configuration: Configuration) -> bytes:
+    """Return the bytes that the plugin reads."""
+    if configuration is None:
+        return b""
+    if isinstance(configuration, bytes):
+        return configuration
+    if isinstance(configuration, str):
+        return configuration.encode()
+    return json.dumps(configuration, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def load_module(wasm: Wasm, name: str) -> Module:
+    """Return the compiled module; the same bytes are compiled once. Raises PluginLoadError under that name."""
+    if isinstance(wasm, Module):
+        return wasm
+    try:
+        data = wasm if isinstance(wasm, bytes) else Path(wasm).read_bytes()
+        digest = hashlib.sha256(data).digest()
+        if digest not in _modules:
+            _modules[digest] = Module(data)
+    except OSError as error:
+        raise PluginLoadError(name, f"the file cannot be read: {error.strerror}") from error
+    except ModuleError as error:
+        raise PluginLoadError(name, str(error)) from error
+    return _modules[digest]
+
+
+def default_name(wasm: Wasm) -> str:
+    """Return the plugin's name where none is given: that of its file, or of the folder of a `plugin.wasm`."""
+    if not isinstance(wasm, str | Path):
+        return "plugin"
+    path = Path(wasm)
+    return path.parent.name if path.stem == "plugin" and path.parent.name else path.stem

@@ -1,0 +1,106 @@
+"""One plugin under test."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from abi.limits import MEMORY_MAX_BYTES, START_CPU_MILLISECONDS, STREAM_CALLBACK_CPU_MILLISECONDS
+from abi.types import LogLevel
+from host.plugin.plugin import FailurePolicy, Plugin
+from host.testing.chain import TRACE_ROWS, ChainHost, WasmPlugin
+from host.testing.modules import Configuration, Wasm, encode_configuration
+from host.wasm.vm import GuestFailed, VmSettings, WasmVM
+
+
+class PluginHost(ChainHost):
+    """Runs a plugin against exchanges::
+
+    with PluginHost("plugin.wasm", configuration={"key": "value"}) as plugin:
+        stream = plugin.http_stream()
+        action = stream.request_headers([(b":method", b"GET"), (b":path", b"/")], end_of_stream=True)
+        assert action is Action.CONTINUE
+        stream.close()
+        assert "what the plugin logs" in plugin.logs(LogLevel.INFO)
+    """
+
+    def __init__(
+        self,
+        wasm: Wasm,
+        configuration: Configuration = None,
+        *,
+        name: str = "",
+        root_id: str = "",
+        vm_id: str = "",
+        vm_configuration: Configuration = None,
+        environment: Mapping[str, str] | None = None,
+        log_level: LogLevel = LogLevel.TRACE,
+        memory_limit: int = MEMORY_MAX_BYTES,
+        start_deadline: int = START_CPU_MILLISECONDS,
+        callback_deadline: int = STREAM_CALLBACK_CPU_MILLISECONDS,
+        failure_policy: FailurePolicy = FailurePolicy.FAIL_RELOAD,
+        keep_spare: bool = False,
+        reload_pause: float = 1.0,
+        trace_rows: int = TRACE_ROWS,
+        **chain: Any,
+    ) -> None:
+        """Load and start the plugin.
+
+        `wasm`: a file, its bytes, or a `host.wasm.module.Module`. Configurations: text is passed byte for byte,
+        anything else as compact JSON. Deadlines are milliseconds of CPU time, `memory_limit` is in bytes. `trace_rows`:
+        how many calls are kept for `trace`. `chain`: the other arguments of `ChainHost`.
+
+        Raises PluginLoadError and PluginStartError; notes on the error have what the plugin logged.
+        """
+        vm = VmSettings(
+            vm_id=vm_id,
+            configuration=encode_configuration(vm_configuration),
+            environment=environment or {},
+            log_level=log_level,
+            memory_limit=memory_limit,
+            start_deadline=start_deadline,
+            callback_deadline=callback_deadline,
+            trace_rows=trace_rows,
+        )
+        only = WasmPlugin(wasm, configuration, name, root_id, failure_policy, vm, keep_spare, reload_pause)
+        super().__init__([only], **chain)
+
+    def __enter__(self) -> PluginHost:
+        return self
+
+    @property
+    def plugin(self) -> Plugin:
+        """The plugin as the gateway has it."""
+        return next(iter(self.plugins.values()))
+
+    @property
+    def vm(self) -> WasmVM:
+        """The VM that new streams go to. Raises LookupError while the plugin is down."""
+        vm = self.plugin.vm
+        if vm is None:
+            raise LookupError(f"the plugin {self.plugin.settings.name} is down")
+        return vm
+
+    @property
+    def is_up(self) -> bool:
+        """Whether there is a VM for new streams."""
+        return self.plugin.vm is not None
+
+    @property
+    def failures(self) -> int:
+        """How many VMs have failed."""
+        return self.plugin.failures
+
+    @property
+    def last_failure(self) -> GuestFailed | None:
+        """Why the last one failed: the callback, the cause, the guest's frames."""
+        return self.plugin.last_failure
+
+    @property
+    def memory_size(self) -> int:
+        """Bytes of the guest's memory now."""
+        return self.vm.memory_size
+
+    def read_memory(self, address: int, length: int) -> bytes:
+        """Return guest memory. Raises IndexError when any of it is outside."""
+        return self.vm.read_memory(address, length)
