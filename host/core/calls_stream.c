@@ -71,7 +71,6 @@ SW_HOSTCALL(proxy_send_local_response) {
     sw_headers_free(&local->headers);
     local->headers = headers;
     local->grpc_status = a[7].i32;
-    local->from_response = stream->side[SW_RESPONSE].started;
     bool is_kept = sw_buffer_append(&local->body, body, body_length) &&
                    sw_buffer_append(&local->details, details, details_length);
     sw_slot_of(vm->effective)->touched = true;

@@ -28,6 +28,7 @@ static bool is_down(const sw_slot *slot) {
 sw_local_response *sw_stream_begin_local_response(sw_stream *stream, uint32_t status) {
     sw_local_response *local = &stream->local;
     local->pending = true;
+    local->from_response = stream->side[SW_RESPONSE].started;
     local->status = status;
     local->grpc_status = -1;
     sw_headers_clear(&local->headers);
@@ -78,13 +79,17 @@ static void overflow(sw_stream *stream, int side) {
     static const char *const bodies[] = {"Payload Too Large", "Bad Gateway"};
     static const char *const details[] = {"request_payload_too_large", "response_payload_too_large"};
     sw_local_response *local = sw_stream_begin_local_response(stream, side == SW_REQUEST ? 413 : 502);
-    local->from_response = side == SW_RESPONSE;
     sw_buffer_append(&local->body, bodies[side], strlen(bodies[side]));
     sw_buffer_append(&local->details, details[side], strlen(details[side]));
 }
 
 static bool is_over_limit(const sw_stream *stream, int side, const sw_slot_side *held) {
     return !held->watermark && held->body.length > stream->chain->body_limit[side];
+}
+
+/* Bytes for which there is no room are never left out of the middle of a body: the exchange is cut. */
+static void move_body(sw_stream *stream, sw_buffer *to, sw_buffer *from) {
+    if (!sw_buffer_move(to, from)) stream->reset = true;
 }
 
 static void pass_headers(sw_stream *stream, int side, uint16_t at, bool end) {
@@ -135,7 +140,7 @@ static void pass_body(sw_stream *stream, int side, uint16_t at, sw_buffer *data,
         sw_slot *slot = slot_at(stream, side, at);
         sw_slot_side *here = &slot->side[side];
         if (here->stopped == SW_STOPPED_HEADERS) { /* no callback until it is resumed (Envoy) */
-            sw_buffer_move(&here->body, data);
+            move_body(stream, &here->body, data);
             here->ended = end;
             if (is_over_limit(stream, side, here)) overflow(stream, side);
             return;
@@ -144,7 +149,7 @@ static void pass_body(sw_stream *stream, int side, uint16_t at, sw_buffer *data,
             if (is_interrupted(stream)) return;
             continue;
         }
-        sw_buffer_move(&here->body, data);
+        move_body(stream, &here->body, data);
         if (here->stopped == SW_STOPPED_BODY && is_over_limit(stream, side, here)) {
             overflow(stream, side);
             return;
@@ -162,13 +167,13 @@ static void pass_body(sw_stream *stream, int side, uint16_t at, sw_buffer *data,
             return;
         }
         here->stopped = SW_PASSING;
-        sw_buffer_move(data, &here->body);
+        move_body(stream, data, &here->body);
         if (end && sw_trailers_of(stream, side)->count && !stream->side[side].has_trailers) {
             pass_on(stream, side, at + 1, data, end);
             return;
         }
     }
-    sw_buffer_move(&stream->side[side].out, data);
+    move_body(stream, &stream->side[side].out, data);
     if (end) finish(stream, side);
 }
 
@@ -210,7 +215,7 @@ static void resume_headers(sw_stream *stream, int side, uint16_t at, sw_slot_sid
     }
     if (here->body.length || (ended && !has_trailers)) {
         sw_buffer held = {0};
-        sw_buffer_move(&held, &here->body);
+        move_body(stream, &held, &here->body);
         pass_body(stream, side, at, &held, ended && !has_trailers);
         sw_buffer_free(&held);
     }
@@ -267,6 +272,7 @@ static void abandon(sw_stream *stream) {
             *held = (sw_slot_side){.body = held->body};
         }
     for (int side = 0; side < SW_SIDES; side++) sw_buffer_clear(&stream->side[side].out);
+    sw_buffer_clear(&stream->incoming);
     sw_headers_clear(sw_trailers_of(stream, SW_RESPONSE));
 }
 
@@ -285,7 +291,7 @@ static void start_local_response(sw_stream *stream) {
     uint16_t first = is_direct ? stream->count : 0; /* made in the response pass: its filters have had their turn */
     pass_headers(stream, SW_RESPONSE, first, !has_body);
     if (has_body && !is_interrupted(stream)) {
-        sw_buffer_move(&stream->incoming, &local->body);
+        move_body(stream, &stream->incoming, &local->body);
         pass_body(stream, SW_RESPONSE, first, &stream->incoming, true);
     }
 }
@@ -315,10 +321,11 @@ static bool resume_one(sw_stream *stream) {
     return false;
 }
 
+/* A buffer with a limit is full only when it overflows: until then the end of the body may be all that is missing. */
 static uint32_t blocked(const sw_stream *stream, int side) {
     for (uint16_t i = 0; i < stream->count; i++) {
         const sw_slot_side *held = &stream->slots[i].side[side];
-        if (held->stopped && held->body.length >= stream->chain->body_limit[side]) return SW_REQUEST_BLOCKED << side;
+        if (held->stopped && held->watermark && held->body.length >= stream->chain->body_limit[side]) return SW_REQUEST_BLOCKED << side;
     }
     return 0;
 }
@@ -380,7 +387,7 @@ static void merge_early_fields(sw_stream *stream) {
 }
 
 uint32_t sw_stream_on_headers(sw_stream *stream, int side, bool end_of_stream) {
-    if (!stream->open || (stream->local.active && side == SW_RESPONSE)) return 0;
+    if (!stream->open || stream->reset || stream->side[side].started) return 0; /* a local response has started its side */
     enter(stream);
     stream->side[side].started = true;
     stream->side[side].ended = end_of_stream;
@@ -431,7 +438,6 @@ uint32_t sw_stream_local_response(sw_stream *stream, uint32_t status, const char
     sw_headers_set_pairs(&local->headers, pairs, pairs_length);
     sw_buffer_append(&local->body, body, body_length);
     sw_buffer_append(&local->details, details, details_length);
-    local->from_response = stream->side[SW_RESPONSE].started;
     return leave(stream);
 }
 

@@ -37,7 +37,6 @@ int sw_native_local_response(sw_stream *stream, uint32_t status, const char *pai
     if (!stream->open || stream->logging || stream->local.pending || stream->local.active || stream->side[SW_RESPONSE].head_out)
         return -1;
     sw_local_response *local = sw_stream_begin_local_response(stream, status);
-    local->from_response = stream->side[SW_RESPONSE].started;
     sw_stream_wake(stream);
     return sw_headers_set_pairs(&local->headers, pairs, pairs_length) || !sw_buffer_append(&local->body, body, body_length) ||
                    !sw_buffer_append(&local->details, details, details_length)

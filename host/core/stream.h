@@ -142,7 +142,7 @@ void sw_stream_wake(sw_stream *stream);
 int64_t sw_stream_next_woken(void);
 /* What has to be seen to behind an event, whosever it was: SW_LOGS, SW_WOKEN, SW_TICKS. */
 uint32_t sw_attention(void);
-/* The owner of a stream that still has a context on this VM, or -1. */
+/* The owner of a stream that has a context on this VM and can be settled, or -1. */
 int64_t sw_vm_first_stream(const sw_vm *vm);
 sw_local_response *sw_stream_begin_local_response(sw_stream *stream, uint32_t status);
 
