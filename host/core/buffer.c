@@ -20,7 +20,7 @@ char *sw_buffer_reserve(sw_buffer *buffer, size_t extra) {
     if (extra > SIZE_MAX / 4 - buffer->length) return NULL;
     size_t needed = buffer->length + extra;
     if (buffer->data && buffer->start + needed <= buffer->capacity) return sw_buffer_bytes(buffer) + buffer->length;
-    if (needed <= buffer->capacity / 2) { /* the drained prefix is large enough: take it back */
+    if (buffer->data && needed <= buffer->capacity / 2) { /* the drained prefix is large enough: take it back */
         memmove(buffer->data, sw_buffer_bytes(buffer), buffer->length);
         buffer->start = 0;
         return buffer->data + buffer->length;

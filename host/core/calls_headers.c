@@ -35,11 +35,21 @@ static bool is_early_response(const sw_vm *vm, uint32_t type) {
     return stream && type == SW_MAP_HTTP_RESPONSE_HEADERS && !stream->side[SW_RESPONSE].started && !stream->logging;
 }
 
-/* `host` is the pseudo-header :authority. */
-static bool is_host(const char *name, size_t length) {
-    return length == 4 && sw_lower(name[0]) == 'h' && sw_lower(name[1]) == 'o' && sw_lower(name[2]) == 's' &&
-           sw_lower(name[3]) == 't';
+static bool is_named(const char *name, size_t length, const char *other) {
+    return strlen(other) == length && !memcmp(name, other, length);
 }
+
+/* A name as guests write it, against one in lower case. */
+static bool is_field(const char *name, size_t length, const char *lower) {
+    if (strlen(lower) != length) return false;
+    for (size_t i = 0; i < length; i++)
+        if (sw_lower(name[i]) != lower[i]) return false;
+    return true;
+}
+
+/* `host` is the pseudo-header :authority. */
+static bool is_host(const char *name, size_t length) { return is_field(name, length, "host"); }
+static bool is_content_length(const char *name, size_t length) { return is_field(name, length, "content-length"); }
 
 SW_HOSTCALL(proxy_get_header_map_size) {
     const sw_headers *map = readable(vm, sw_argument(a, 0));
@@ -78,10 +88,6 @@ SW_HOSTCALL(proxy_get_header_map_value) {
     return sw_guest_give(vm, sw_field_value(map, field), field->value_length, sw_argument(a, 3), sw_argument(a, 4));
 }
 
-static bool is_named(const char *name, size_t length, const char *other) {
-    return strlen(other) == length && !memcmp(name, other, length);
-}
-
 /* Pseudo-headers are part of the message's control data: they can be changed to what is valid there, and not removed. */
 static bool is_valid_pseudo(uint32_t type, const char *name, size_t length, const char *value, size_t value_length) {
     if (type == SW_MAP_HTTP_RESPONSE_HEADERS)
@@ -106,12 +112,7 @@ static bool is_valid_length(const char *value, size_t length) {
 static bool is_valid(uint32_t type, const char *name, size_t length, const char *value, size_t value_length) {
     if (length && name[0] == ':') return is_valid_pseudo(type, name, length, value, value_length);
     if (!sw_is_valid_field(name, length, value, value_length)) return false;
-    sw_headers probe = {0}; /* the name in lower case */
-    if (length == 14 && !sw_headers_add(&probe, name, length, "", 0)) {
-        bool is_length = sw_headers_find(&probe, "content-length", 14, 0) == 0;
-        sw_headers_free(&probe);
-        if (is_length) return is_valid_length(value, value_length);
-    }
+    if (is_content_length(name, length)) return is_valid_length(value, value_length);
     return true;
 }
 
@@ -136,8 +137,7 @@ static int32_t write_field(sw_vm *vm, const wasmtime_val_raw_t *a, int how) {
     if (!is_valid(type, name, length, value, value_length) || (is_early && is_pseudo)) return SW_BAD_ARGUMENT;
     sw_slot_of(vm->effective)->touched = true;
     if (is_early) return write_early(vm->effective->stream, how, name, length, value, value_length);
-    if (is_pseudo || (length == 14 && sw_headers_find(map, name, length, 0) >= 0 && is_valid_length(value, value_length)))
-        how = REPLACE; /* there is one of each */
+    if (is_pseudo || is_content_length(name, length)) how = REPLACE; /* there is one of each */
     int failed = how == ADD ? sw_headers_add(map, name, length, value, value_length)
                             : sw_headers_set(map, name, length, value, value_length);
     return failed ? SW_INTERNAL_FAILURE : SW_OK;
@@ -156,9 +156,9 @@ SW_HOSTCALL(proxy_remove_header_map_value) {
     return SW_OK;
 }
 
-/* Keeps the pseudo-headers that the new map does not name: a message cannot do without them. */
-static bool keep_pseudo(const sw_headers *old, sw_headers *fresh) {
-    sw_headers whole = {0};
+/* The pseudo-headers, those of the old map where the new one does not name them (a message cannot do without), and then
+ * the fields of the new one. */
+static bool join(const sw_headers *old, const sw_headers *fresh, sw_headers *whole) {
     for (uint32_t i = 0; i < old->count; i++) {
         const sw_field *field = &old->fields[i];
         const char *name = sw_field_name(old, field);
@@ -166,16 +166,23 @@ static bool keep_pseudo(const sw_headers *old, sw_headers *fresh) {
         int64_t index = sw_headers_find(fresh, name, field->name_length, 0);
         const sw_headers *from = index < 0 ? old : fresh;
         const sw_field *kept = index < 0 ? field : &fresh->fields[index];
-        if (sw_headers_add(&whole, name, field->name_length, sw_field_value(from, kept), kept->value_length)) return false;
+        if (sw_headers_add(whole, name, field->name_length, sw_field_value(from, kept), kept->value_length)) return false;
     }
     for (uint32_t i = 0; i < fresh->count; i++) {
         const sw_field *field = &fresh->fields[i];
         const char *name = sw_field_name(fresh, field);
         if (field->name_length && name[0] == ':') continue;
-        if (sw_headers_add(&whole, name, field->name_length, sw_field_value(fresh, field), field->value_length)) return false;
+        if (sw_headers_add(whole, name, field->name_length, sw_field_value(fresh, field), field->value_length)) return false;
     }
-    sw_headers_free(fresh);
-    *fresh = whole;
+    return true;
+}
+
+static bool are_valid(uint32_t type, const sw_headers *map) {
+    for (uint32_t i = 0; i < map->count; i++) {
+        const sw_field *field = &map->fields[i];
+        const char *name = sw_field_name(map, field), *value = sw_field_value(map, field);
+        if (!is_valid(type, name, field->name_length, value, field->value_length)) return false;
+    }
     return true;
 }
 
@@ -185,21 +192,17 @@ SW_HOSTCALL(proxy_set_header_map_pairs) {
     if (!pairs) return SW_INVALID_MEMORY_ACCESS;
     sw_headers *map = writable(vm, type);
     if (!map) return SW_BAD_ARGUMENT;
-    sw_headers fresh = {.limit_bytes = map->limit_bytes};
+    sw_headers fresh = {.limit_bytes = map->limit_bytes}, whole = {.limit_bytes = map->limit_bytes};
     int failed = sw_headers_set_pairs(&fresh, pairs, length);
-    bool is_good = !failed;
-    for (uint32_t i = 0; is_good && i < fresh.count; i++) {
-        const sw_field *field = &fresh.fields[i];
-        is_good = is_valid(type, sw_field_name(&fresh, field), field->name_length, sw_field_value(&fresh, field),
-                           field->value_length);
-    }
-    if (is_good && type % 2 == 0) is_good = keep_pseudo(map, &fresh);
-    if (!is_good) {
-        sw_headers_free(&fresh);
-        return failed == -1 ? SW_INTERNAL_FAILURE : SW_BAD_ARGUMENT;
+    int32_t status = failed == -1 ? SW_INTERNAL_FAILURE : failed || !are_valid(type, &fresh) ? SW_BAD_ARGUMENT : SW_OK;
+    if (status == SW_OK && !join(map, &fresh, &whole)) status = SW_INTERNAL_FAILURE;
+    sw_headers_free(&fresh);
+    if (status != SW_OK) {
+        sw_headers_free(&whole);
+        return status;
     }
     sw_headers_free(map);
-    *map = fresh;
+    *map = whole;
     sw_slot_of(vm->effective)->touched = true;
     return SW_OK;
 }

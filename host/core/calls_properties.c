@@ -202,6 +202,7 @@ static int32_t give_joined(const call *c, const sw_headers *map, const char *nam
 static int32_t give_map(const call *c, const sw_headers *map) {
     sw_buffer pairs = {0};
     size_t size = sw_headers_pairs_size(map);
+    if (!size) return give(c, NULL, 0);
     char *place = sw_buffer_reserve(&pairs, size);
     if (!place) return SW_INTERNAL_FAILURE;
     sw_headers_pairs_write(map, place);

@@ -54,7 +54,7 @@ static bool compact_into(sw_headers *headers, uint32_t size) {
 char *sw_headers_reserve(sw_headers *headers, size_t length) {
     size_t limit = headers->limit_bytes ? headers->limit_bytes : SW_HEADERS_MOST_BYTES;
     if (length > limit) return NULL;
-    if (headers->size - headers->used >= length && headers->bytes) {
+    if (headers->bytes && headers->size - headers->used >= length && headers->used + length <= limit) {
         char *place = headers->bytes + headers->used;
         headers->used += (uint32_t)length;
         return place;
@@ -99,15 +99,15 @@ int64_t sw_headers_find(const sw_headers *headers, const char *name, size_t name
     return -1;
 }
 
-/* Whether the bytes lie in the map's own arena, which a growing map moves. */
+/* Whether the bytes lie in the map's own arena, which a growing map moves. As numbers: C orders only pointers into one
+ * and the same object. */
 static bool is_own(const sw_headers *headers, const char *bytes) {
-    return headers->bytes && bytes >= headers->bytes && bytes < headers->bytes + headers->size;
+    return headers->bytes && (uintptr_t)bytes - (uintptr_t)headers->bytes < headers->size;
 }
 
 int sw_headers_add(sw_headers *headers, const char *name, size_t name_length, const char *value, size_t value_length) {
     if (name_length > SW_HEADERS_MOST_BYTES || value_length > SW_HEADERS_MOST_BYTES) return -1;
     if (is_own(headers, name) || is_own(headers, value)) return -1;
-    uint32_t used = headers->used;
     char *place = sw_headers_reserve(headers, name_length + value_length);
     if (!place) return -1;
     for (size_t i = 0; i < name_length; i++) place[i] = headers->exact ? name[i] : sw_lower(name[i]);
@@ -115,7 +115,7 @@ int sw_headers_add(sw_headers *headers, const char *name, size_t name_length, co
     uint32_t at = (uint32_t)(place - headers->bytes);
     sw_field field = {at, (uint32_t)name_length, at + (uint32_t)name_length, (uint32_t)value_length};
     if (sw_headers_push(headers, field)) return 0;
-    if (used <= headers->used) headers->used = at;
+    headers->used = at;
     return -1;
 }
 

@@ -181,10 +181,10 @@ static bool is_same(const char *text, size_t length, const char *lower, size_t l
 
 /* Steps through a comma-separated list: false at its end; members may be empty (RFC 9110, 5.6.1). */
 static bool next_member(const char **at, const char *end, const char **member, size_t *length) {
-    if (*at > end) return false;
+    if (!*at) return false;
     const char *comma = memchr(*at, ',', (size_t)(end - *at));
     const char *first = *at, *last = comma ? comma : end;
-    *at = last + 1;
+    *at = comma ? comma + 1 : NULL;
     while (first < last && is_space(*first)) first++;
     while (last > first && is_space(last[-1])) last--;
     *member = first;

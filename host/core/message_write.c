@@ -137,12 +137,8 @@ static void put_field(writer_t *writer, const char *name, size_t name_length, co
 }
 
 static void put_content_length(writer_t *writer, uint64_t number) {
-    char digits[20];
-    int count = 0;
-    do digits[count++] = (char)('0' + number % 10);
-    while (number /= 10);
     PUT(writer, "content-length: ");
-    while (count) *writer->at++ = digits[--count];
+    writer->at += sw_put_decimal(writer->at, number);
     end_line(writer);
 }
 

@@ -1,6 +1,7 @@
 /* The WASI functions that are served: what runtimes and C libraries of guests need to start, write, tell the time and
  * draw random numbers. There are no files, no sockets, no arguments; the environment is the configured one.
  * The others answer a fixed errno (abi/wasi.py). */
+#include <errno.h>
 #include <string.h>
 #include <sys/random.h>
 
@@ -104,6 +105,7 @@ static SW_HOSTCALL(random_get) {
     if (!place) return SW_ERRNO_FAULT;
     while (length) {
         ssize_t got = getrandom(place, length, 0);
+        if (got < 0 && errno == EINTR) continue; /* a signal: longer requests can be cut short */
         if (got <= 0) return SW_ERRNO_NOTSUP;
         place += got;
         length -= (uint32_t)got;
