@@ -1,8 +1,6 @@
 #include "errors.h"
 #include "vm.h"
 
-enum { MOST_PARAMETERS = 6 };
-
 bool sw_vm_is_failed(const sw_vm *vm) { return vm->state == SW_VM_FAILED; }
 
 static int enter(sw_vm *vm, uint16_t callback, wasmtime_val_raw_t *values, size_t count) {
@@ -28,15 +26,15 @@ int sw_vm_call(sw_vm *vm, uint16_t callback, sw_context *context, const uint32_t
     size_t count = vm->parameters[callback];
     if (!count) return 0;
     count--;
-    wasmtime_val_raw_t values[MOST_PARAMETERS] = {0};
-    for (size_t i = 0; i < count && i < MOST_PARAMETERS; i++) values[i].i32 = (int32_t)arguments[i];
+    wasmtime_val_raw_t values[SW_MOST_PARAMETERS] = {0};
+    for (size_t i = 0; i < count; i++) values[i].i32 = (int32_t)arguments[i];
     sw_context *called = vm->called, *effective = vm->effective;
     const char *calling = vm->calling;
     vm->called = vm->effective = context;
     vm->calling = sw_callback_names[callback];
     int failed = enter(vm, callback, values, count);
     if (vm->trace_on) {
-        wasmtime_val_raw_t shown[MOST_PARAMETERS] = {0};
+        wasmtime_val_raw_t shown[SW_MOST_PARAMETERS] = {0};
         for (size_t i = 0; i < count; i++) shown[i].i32 = (int32_t)arguments[i];
         sw_trace_add(vm, SW_TRACE_CALLBACK, callback, shown, count, failed ? failed : values[0].i32);
     }
@@ -48,7 +46,7 @@ int sw_vm_call(sw_vm *vm, uint16_t callback, sw_context *context, const uint32_t
 }
 
 int sw_vm_start(sw_vm *vm, uint16_t callback) {
-    static const uint32_t no_arguments[MOST_PARAMETERS];
+    static const uint32_t no_arguments[SW_MOST_PARAMETERS];
     vm->allowed = SW_START_CALLS;
     vm->exited = false;
     int failed = sw_vm_call(vm, callback, NULL, no_arguments, NULL);

@@ -24,7 +24,8 @@ SW_HOSTCALL(proxy_set_tick_period_milliseconds) {
     if (!vm->effective) return SW_BAD_ARGUMENT;
     sw_context *root = vm->effective->root;
     root->tick_period = sw_argument(a, 0);
-    root->tick_changed = sw_ticks_changed = true;
+    root->tick_changed = true;
+    sw_ticks_changed = true;
     return SW_OK;
 }
 

@@ -8,12 +8,17 @@
 #include <stdbool.h>
 #include <time.h>
 
-enum { IDLE_TICKS = 100, SAMPLES = 8192 /* longer than any deadline of a stream callback, in ticks */ };
+enum { IDLE_TICKS = 100, SAMPLES = 2 * SW_MOST_TICKS };
+
+/* Asleep: no guest runs, no tick comes. Waking: someone has posted the semaphore, the first tick has not come yet, and
+ * the last sample may be seconds old. */
+enum { AWAKE, ASLEEP, WAKING };
 
 static struct {
     pthread_t thread;
-    bool running;
-    atomic_bool stop, parked;
+    bool running, has_semaphore;
+    atomic_bool stop;
+    atomic_int state;
     sem_t wake;
     wasm_engine_t *engine;
     atomic_ullong tick, entered, left;
@@ -38,13 +43,16 @@ static void sample(uint64_t tick) {
         atomic_store_explicit(&clock_.samples[tick % SAMPLES], read_clock(clock_.sampled_clock), memory_order_relaxed);
 }
 
-/* Sleeps until a guest call begins. The order (say that we park, then look once more) leaves no call unseen. */
-static void park(void) {
-    atomic_store(&clock_.parked, true);
-    if (atomic_load(&clock_.entered) != atomic_load(&clock_.left) || atomic_load(&clock_.stop)) {
-        bool parked = true;
-        if (atomic_compare_exchange_strong(&clock_.parked, &parked, false)) return;
-    }
+static bool wake(void) {
+    int asleep = ASLEEP;
+    return atomic_compare_exchange_strong(&clock_.state, &asleep, WAKING);
+}
+
+/* Sleeps until a guest call begins. The order (say that we sleep, then look once more) leaves no call unseen. */
+static void sleep_until_woken(void) {
+    atomic_store(&clock_.state, ASLEEP);
+    bool is_wanted = atomic_load(&clock_.entered) != atomic_load(&clock_.left) || atomic_load(&clock_.stop);
+    if (is_wanted && wake()) return;
     while (sem_wait(&clock_.wake) && errno == EINTR) {}
 }
 
@@ -64,12 +72,13 @@ static void *run(void *unused) {
         uint64_t tick = atomic_load(&clock_.tick) + 1;
         sample(tick);
         atomic_store(&clock_.tick, tick);
+        atomic_store(&clock_.state, AWAKE);
         sw_engine.wasmtime_engine_increment_epoch(clock_.engine);
         uint64_t entered = atomic_load(&clock_.entered);
         idle = entered == seen && entered == atomic_load(&clock_.left) ? idle + 1 : 0;
         seen = entered;
         if (idle > IDLE_TICKS) {
-            park();
+            sleep_until_woken();
             idle = 0;
             clock_gettime(CLOCK_MONOTONIC, &next);
         }
@@ -81,7 +90,8 @@ int sw_clock_start(wasm_engine_t *engine) {
     if (clock_.running) return EBUSY;
     clock_.engine = engine;
     atomic_store(&clock_.stop, false);
-    sem_init(&clock_.wake, 0, 0);
+    if (!clock_.has_semaphore) sem_init(&clock_.wake, 0, 0); /* never destroyed: a late guest call may still post it */
+    clock_.has_semaphore = true;
     int error = pthread_create(&clock_.thread, NULL, run, NULL);
     clock_.running = !error;
     return error;
@@ -90,9 +100,9 @@ int sw_clock_start(wasm_engine_t *engine) {
 void sw_clock_stop(void) {
     if (!clock_.running) return;
     atomic_store(&clock_.stop, true);
-    sem_post(&clock_.wake);
+    if (wake()) sem_post(&clock_.wake);
     pthread_join(clock_.thread, NULL);
-    sem_destroy(&clock_.wake);
+    atomic_store(&clock_.state, AWAKE); /* no one posts any more */
     clock_.running = false;
 }
 
@@ -104,17 +114,16 @@ void sw_clock_bind_thread(void) {
 }
 
 static bool is_sampled_thread(void) {
-    return atomic_load_explicit(&clock_.has_sampled, memory_order_relaxed) &&
+    return atomic_load_explicit(&clock_.has_sampled, memory_order_acquire) &&
            pthread_equal(pthread_self(), clock_.sampled);
 }
 
 sw_clock_mark sw_clock_enter(void) {
     atomic_fetch_add(&clock_.entered, 1);
     bool is_sampled = is_sampled_thread();
-    if (atomic_load(&clock_.parked)) {
-        bool parked = true;
-        if (is_sampled) sample(atomic_load(&clock_.tick)); /* the last sample may be seconds old */
-        if (atomic_compare_exchange_strong(&clock_.parked, &parked, false)) sem_post(&clock_.wake);
+    if (atomic_load(&clock_.state) != AWAKE) {
+        if (is_sampled) sample(atomic_load(&clock_.tick));
+        if (wake()) sem_post(&clock_.wake);
     }
     sw_clock_mark mark = {atomic_load(&clock_.tick), 0};
     if (!is_sampled) mark.cpu_ns = read_clock(CLOCK_THREAD_CPUTIME_ID);
@@ -123,9 +132,8 @@ sw_clock_mark sw_clock_enter(void) {
 
 void sw_clock_leave(void) { atomic_fetch_add_explicit(&clock_.left, 1, memory_order_relaxed); }
 
-uint64_t sw_clock_used(sw_clock_mark mark) {
-    uint64_t then = mark.cpu_ns;
-    if (!then) then = atomic_load_explicit(&clock_.samples[mark.tick % SAMPLES], memory_order_relaxed);
+uint64_t sw_clock_used(sw_clock_mark *mark) {
+    if (!mark->cpu_ns) mark->cpu_ns = atomic_load_explicit(&clock_.samples[mark->tick % SAMPLES], memory_order_relaxed);
     uint64_t now = read_clock(CLOCK_THREAD_CPUTIME_ID);
-    return now > then ? now - then : 0;
+    return now > mark->cpu_ns ? now - mark->cpu_ns : 0;
 }

@@ -5,7 +5,7 @@
 
 enum { FIRST_TABLE = 64 };
 
-volatile bool sw_ticks_changed;
+atomic_bool sw_ticks_changed;
 
 static uint32_t place_of(const sw_vm *vm, uint32_t id) {
     uint32_t mask = vm->contexts_size - 1, at = id & mask; /* ids grow one by one: their low bits spread well */

@@ -54,7 +54,7 @@ int sw_context_configure(sw_context *context, const char *configuration, size_t 
 
 int64_t sw_context_take_tick(sw_context *context) {
     if (!context->tick_changed) return -1;
-    context->tick_changed = sw_ticks_changed = false;
+    context->tick_changed = false;
     return context->tick_period;
 }
 

@@ -1,6 +1,7 @@
 #include "logs.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "stream.h"
 
@@ -11,6 +12,7 @@ static struct {
     pthread_mutex_t lock;
     sw_buffer rows, text, taken; /* rows: sw_log_row */
     uint64_t dropped;
+    atomic_bool pending; /* looked at behind each event, without the lock */
 } logs = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 void sw_logs_add(sw_vm *vm, uint32_t level, const char *text, size_t length) {
@@ -22,13 +24,17 @@ void sw_logs_add(sw_vm *vm, uint32_t level, const char *text, size_t length) {
         row.stream = context->stream ? context->stream->owner + 1 : 0;
     }
     pthread_mutex_lock(&logs.lock);
-    if (logs.rows.length >= MOST_ROWS * sizeof row || logs.text.length + length > MOST_TEXT ||
-        !sw_buffer_append(&logs.text, text, length) || !sw_buffer_append(&logs.rows, (const char *)&row, sizeof row))
+    bool has_room = logs.rows.length < MOST_ROWS * sizeof row && logs.text.length + length <= MOST_TEXT;
+    if (has_room && sw_buffer_reserve(&logs.rows, sizeof row) && sw_buffer_append(&logs.text, text, length)) {
+        sw_buffer_append(&logs.rows, (const char *)&row, sizeof row); /* there is room: a text never lacks its row */
+        atomic_store_explicit(&logs.pending, true, memory_order_relaxed);
+    } else {
         logs.dropped++;
+    }
     pthread_mutex_unlock(&logs.lock);
 }
 
-bool sw_logs_pending(void) { return logs.rows.length != 0; }
+bool sw_logs_pending(void) { return atomic_load_explicit(&logs.pending, memory_order_relaxed); }
 
 size_t sw_logs_take(sw_log_row *rows, size_t most, const char **text, size_t *text_length, uint64_t *dropped) {
     pthread_mutex_lock(&logs.lock);
@@ -40,9 +46,10 @@ size_t sw_logs_take(sw_log_row *rows, size_t most, const char **text, size_t *te
         bytes += waiting[i].length;
     }
     sw_buffer_clear(&logs.taken);
-    sw_buffer_append(&logs.taken, sw_buffer_bytes(&logs.text), bytes);
+    if (!sw_buffer_append(&logs.taken, sw_buffer_bytes(&logs.text), bytes)) count = bytes = 0; /* later, with more memory */
     sw_buffer_splice(&logs.rows, 0, count * sizeof *rows, NULL, 0);
     sw_buffer_splice(&logs.text, 0, bytes, NULL, 0);
+    atomic_store_explicit(&logs.pending, logs.rows.length != 0, memory_order_relaxed);
     *text = sw_buffer_bytes(&logs.taken);
     *text_length = bytes;
     *dropped = logs.dropped;

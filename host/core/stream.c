@@ -84,8 +84,11 @@ int64_t sw_stream_next_woken(void) {
     return stream->owner;
 }
 
+/* Ticks are told of once: those of a VM that stands by as a spare are for no one to take yet. */
 uint32_t sw_attention(void) {
-    return (sw_logs_pending() ? SW_LOGS : 0u) | (woken ? SW_WOKEN : 0u) | (sw_ticks_changed ? SW_TICKS : 0u);
+    uint32_t flags = (sw_logs_pending() ? SW_LOGS : 0u) | (woken ? SW_WOKEN : 0u);
+    if (atomic_load_explicit(&sw_ticks_changed, memory_order_relaxed) && atomic_exchange(&sw_ticks_changed, false)) flags |= SW_TICKS;
+    return flags;
 }
 
 static void forget_woken(sw_stream *stream) {
@@ -95,7 +98,12 @@ static void forget_woken(sw_stream *stream) {
     stream->is_woken = false;
 }
 
-int64_t sw_vm_first_stream(const sw_vm *vm) { return vm->streams ? (int64_t)vm->streams->stream->owner : -1; }
+/* A stream inside an event, its end too, cannot be settled now: it meets the dead VM by itself. */
+int64_t sw_vm_first_stream(const sw_vm *vm) {
+    for (const sw_context *context = vm->streams; context; context = context->next)
+        if (!context->stream->in_event) return context->stream->owner;
+    return -1;
+}
 
 static void reset_slot(sw_slot *slot) {
     for (int side = 0; side < SW_SIDES; side++) {

@@ -11,7 +11,7 @@ enum { MOST_TABLE_ELEMENTS = 1 << 20, NO_LIMIT = -1 };
 static wasmtime_error_t *on_epoch_deadline(const wasmtime_context_t *context, void *data, uint64_t *delta, uint8_t *kind) {
     (void)context;
     sw_vm *vm = data;
-    uint64_t used = sw_clock_used(vm->mark);
+    uint64_t used = sw_clock_used(&vm->mark);
     *kind = 0; /* WASMTIME_UPDATE_DEADLINE_CONTINUE */
     if (used < vm->deadline_ns) {
         *delta = (vm->deadline_ns - used) / SW_TICK_NS + 1;
@@ -40,10 +40,10 @@ sw_vm *sw_vm_new(wasm_engine_t *engine, uint32_t serial, int64_t memory_limit) {
     return vm;
 }
 
-void sw_vm_retain(sw_vm *vm) { vm->references++; }
+void sw_vm_retain(sw_vm *vm) { atomic_fetch_add_explicit(&vm->references, 1, memory_order_relaxed); }
 
 void sw_vm_release(sw_vm *vm) {
-    if (!vm || --vm->references) return;
+    if (!vm || atomic_fetch_sub_explicit(&vm->references, 1, memory_order_acq_rel) != 1) return;
     sw_engine.wasmtime_store_delete(vm->store);
     sw_buffer_free(&vm->failure);
     sw_buffer_free(&vm->configuration);
@@ -56,7 +56,8 @@ void sw_vm_release(sw_vm *vm) {
 
 void sw_vm_set_deadline(sw_vm *vm, uint64_t cpu_ns) {
     vm->deadline_ns = cpu_ns;
-    vm->deadline_ticks = (uint32_t)(cpu_ns / SW_TICK_NS) + 1;
+    uint64_t ticks = cpu_ns / SW_TICK_NS + 1; /* a long deadline is looked at more than once */
+    vm->deadline_ticks = ticks < SW_MOST_TICKS ? (uint32_t)ticks : SW_MOST_TICKS;
 }
 
 int sw_vm_instantiate(sw_vm *vm, const wasmtime_instance_pre_t *pre) {
@@ -84,7 +85,7 @@ bool sw_vm_has_memory(const sw_vm *vm) { return vm->memory.store_id != 0; }
 
 int sw_vm_bind(sw_vm *vm, uint16_t index, const char *name, uint8_t parameters) {
     wasmtime_extern_t item;
-    if (index >= SW_CALLBACKS ||
+    if (index >= SW_CALLBACKS || parameters > SW_MOST_PARAMETERS ||
         !sw_engine.wasmtime_instance_export_get(vm->context, &vm->instance, name, strlen(name), &item) ||
         item.kind != WASMTIME_EXTERN_FUNC)
         return -1;

@@ -3,6 +3,8 @@
  * A VM is used by one thread at a time. When a call traps, the VM has failed: it keeps the reason and is never entered
  * again. It knows nothing of HTTP: streams hang on contexts by a pointer that only chain.c and the host calls follow. */
 #pragma once
+#include <stdatomic.h>
+
 #include "buffer.h"
 #include "clock.h"
 #include "engine.h"
@@ -39,6 +41,7 @@ typedef struct {
 enum { SW_TRACE_HOSTCALL, SW_TRACE_WASI, SW_TRACE_CALLBACK };
 
 enum { SW_VM_LOADING, SW_VM_READY, SW_VM_FAILED };
+enum { SW_MOST_PARAMETERS = 6 }; /* of a callback that is called */
 /* What the guest may call now: everything, or only logging and WASI (start functions; the allocator). */
 enum { SW_ANY_CALL, SW_START_CALLS, SW_ALLOCATOR_CALLS };
 
@@ -53,7 +56,7 @@ struct sw_vm {
     bool trace_on, exited;            /* exited: proxy_exit(0) in a start function, which is a return */
     int32_t exit_code;
     uint32_t depth;                   /* guest calls on the stack */
-    uint32_t references;
+    atomic_uint references;           /* atomic: the last but one may be a finalizer's, which runs on any thread */
     uint32_t next_id;
     sw_context *called, *effective;
     sw_context **contexts;            /* open addressing by id */
@@ -103,8 +106,8 @@ char *sw_guest_allocate(sw_vm *vm, uint32_t length, uint32_t data_out, uint32_t 
 /* Copies bytes into memory of the guest's allocator and writes address and length through the out-pointers. */
 int32_t sw_guest_give(sw_vm *vm, const char *data, size_t length, uint32_t data_out, uint32_t length_out);
 
-/* A guest has set a tick period since the flag was last cleared. Set on any thread, cleared by the loop's. */
-extern volatile bool sw_ticks_changed;
+/* A guest has set a tick period since sw_attention last told of it. Set on any thread, where a VM may start. */
+extern atomic_bool sw_ticks_changed;
 
 /* context.c */
 sw_context *sw_context_new_root(sw_vm *vm, const char *name, size_t name_length, const char *root_id, size_t root_id_length,
