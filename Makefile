@@ -49,6 +49,10 @@ check: venv ## Check format, lint, types, import directions and generated files
 	$(BIN)/python scripts/config_reference.py --check
 	CFLAGS=-Werror $(BIN)/python setup.py --quiet build_ext --force --build-temp build/werror --build-lib build/werror
 
+.PHONY: sanitize
+sanitize: venv ## Fuzz the C core on a stub engine under the sanitizers, ten times as long as `make test` does
+	SANITIZE_ROUNDS=400000 timeout --signal=INT 900 $(BIN)/python -m pytest tests/sanitize $(PYTEST_ARGUMENTS)
+
 .PHONY: format
 format: venv ## Format the Python code and repair what the linter can
 	$(BIN)/ruff format .

@@ -1,0 +1,176 @@
+#include "exchanges.h"
+
+#include "faces.h"
+#include "native.h"
+
+exchange exchanges[MOST_EXCHANGES];
+
+/* The body's bytes tell their place, so that lost, doubled and swapped ones are seen. */
+static char byte_at(int side, size_t at) { return (char)(at * 31 + at / 251 + (size_t)side * 97); }
+
+static void take(exchange *e, int side) {
+    size_t length;
+    const char *bytes = sw_stream_body(e->stream, side, &length);
+    CHECK(length > 0);
+    if (e->is_passive && !e->is_local)
+        for (size_t i = 0; i < length; i++) CHECK(bytes[i] == byte_at(side, e->out[side] + i));
+    e->out[side] += length;
+    sw_stream_body_taken(e->stream, side);
+}
+
+static void check_side(exchange *e, int side, uint32_t flags) {
+    bool head = flags & SW_SIDE_FLAG(side, SW_REQUEST_HEAD), body = flags & SW_SIDE_FLAG(side, SW_REQUEST_BODY);
+    bool end = flags & SW_SIDE_FLAG(side, SW_REQUEST_END);
+    CHECK(!head || !e->head_out[side]);
+    e->head_out[side] |= head;
+    CHECK(!(body || end) || e->head_out[side]);
+    CHECK(!(body || end) || !e->end_out[side]);
+    if (body) take(e, side);
+    e->end_out[side] |= end;
+    if (end && e->is_passive && !e->is_local) CHECK(e->out[side] == e->in[side]);
+}
+
+static void after(exchange *e, uint32_t flags) {
+    const uint32_t side_flags = SW_REQUEST_HEAD | SW_REQUEST_BODY | SW_REQUEST_END | SW_RESPONSE_HEAD | SW_RESPONSE_BODY | SW_RESPONSE_END;
+    if (e->is_reset) CHECK(!(flags & side_flags));
+    if (flags & SW_RESET) {
+        e->is_reset = true;
+        CHECK(!(flags & side_flags));
+        CHECK(!e->is_passive || memory_failures); /* nobody asked for it */
+    }
+    if (flags & SW_LOCAL_RESPONSE) {
+        CHECK(!e->head_out[SW_RESPONSE]);
+        CHECK(!e->is_passive || memory_failures); /* nobody asked for it */
+        e->is_local = true;
+    }
+    if (e->is_local) CHECK(!(flags & (SW_REQUEST_HEAD | SW_REQUEST_BODY | SW_REQUEST_END)));
+    check_side(e, SW_REQUEST, flags);
+    check_side(e, SW_RESPONSE, flags);
+    CHECK(!e->stream->in_event && (!e->stream->local.pending || e->stream->reset));
+    if (e->head_out[SW_RESPONSE]) CHECK(sw_headers_find(sw_stream_map(e->stream, 2), ":status", 7, 0) >= 0 || memory_failures);
+    settle_woken();
+}
+
+void settle_woken(void) {
+    int64_t owner;
+    for (int i = 0; (owner = sw_stream_next_woken()) >= 0; i++) {
+        CHECK(i < 1000);
+        CHECK(owner < MOST_EXCHANGES && exchanges[owner].is_open);
+        exchange_settle(&exchanges[owner]);
+    }
+}
+
+void exchange_settle(exchange *e) {
+    if (e->stream->in_event) return;
+    after(e, sw_stream_settle(e->stream));
+}
+
+static void add(exchange *e, int map, const char *name, const char *value) {
+    sw_headers_add(sw_stream_map(e->stream, map), name, strlen(name), value, strlen(value));
+}
+
+void exchange_open(exchange *e, const sw_chain *chain, bool is_passive) {
+    sw_stream *stream = e->stream ? e->stream : sw_stream_new();
+    if (!stream) return;
+    *e = (exchange){.stream = stream, .owner = (uint32_t)(e - exchanges), .is_passive = is_passive};
+    streams_by_owner[e->owner] = stream;
+    e->is_open = sw_stream_open(stream, e->owner, chain, NULL) == 0;
+    add(e, 0, ":method", "POST");
+    add(e, 0, ":path", "/");
+    add(e, 0, ":authority", "a");
+    add(e, 0, "x-a", "b");
+}
+
+void exchange_close(exchange *e) {
+    if (!e->is_open) return;
+    e->is_open = false;
+    sw_stream_close(e->stream);
+    CHECK(!e->stream->open && !e->stream->is_woken && sw_headers_count(sw_stream_map(e->stream, 0)) == 0);
+    for (uint16_t i = 0; i < e->stream->slots_size; i++) {
+        CHECK(!e->stream->slots[i].context.vm);
+        for (int side = 0; side < SW_SIDES; side++) CHECK(!e->stream->slots[i].side[side].body.length);
+    }
+    settle_woken();
+}
+
+static void headers(exchange *e, int side) {
+    e->started[side] = true;
+    e->ended[side] = one_in(4);
+    if (side == SW_RESPONSE && !e->is_local) {
+        sw_headers_clear(sw_stream_map(e->stream, 2));
+        add(e, 2, ":status", "200");
+    }
+    after(e, sw_stream_on_headers(e->stream, side, e->ended[side]));
+}
+
+static void body(exchange *e, int side) {
+    size_t length = chance(one_in(10) ? 3000 : 40);
+    char *data = malloc(length);
+    for (size_t i = 0; i < length; i++) data[i] = byte_at(side, e->in[side] + i);
+    e->in[side] += length;
+    e->ended[side] = one_in(3);
+    after(e, sw_stream_on_body(e->stream, side, data, length, e->ended[side]));
+    free(data);
+}
+
+static void trailers(exchange *e, int side) {
+    e->ended[side] = true;
+    if (one_in(2)) add(e, 2 * side + 1, "x-checksum", "1");
+    after(e, sw_stream_on_trailers(e->stream, side));
+}
+
+static void local_response(exchange *e) {
+    static const char pairs[] = "\1\0\0\0\3\0\0\0\1\0\0\0x-a\0b";
+    e->is_passive = false;
+    after(e, sw_stream_local_response(e->stream, 504, pairs, sizeof pairs, "late", chance(5), "timeout", 7));
+}
+
+/* What no connection brings: the core has to bear it. */
+static void absurd(exchange *e) {
+    int side = (int)chance(2);
+    e->is_passive = false;
+    switch (chance(4)) {
+    case 0: after(e, sw_stream_on_body(e->stream, side, "absurd", 6, one_in(2))); break;
+    case 1: after(e, sw_stream_on_trailers(e->stream, side)); break;
+    case 2:
+        if (sw_headers_find(sw_stream_map(e->stream, 2), ":status", 7, 0) < 0) add(e, 2, ":status", "200");
+        after(e, sw_stream_on_headers(e->stream, side, one_in(2)));
+        break;
+    default: after(e, sw_stream_local_response(e->stream, 200 + chance(400), "bad", 3, NULL, 0, NULL, 0));
+    }
+}
+
+void exchange_event(exchange *e) {
+    int side = e->started[SW_REQUEST] && one_in(2) ? SW_RESPONSE : SW_REQUEST;
+    if (one_in(60)) return absurd(e);
+    if (one_in(60)) return local_response(e);
+    if (one_in(8)) { /* a pause that ends from elsewhere */
+        sw_native_resume(e->stream, (uint16_t)chance(MOST_FILTERS), (int)chance(2));
+        return settle_woken();
+    }
+    if (one_in(10)) return exchange_settle(e);
+    if (!e->started[side]) {
+        if (side == SW_REQUEST || e->head_out[SW_REQUEST]) headers(e, side);
+    } else if (!e->ended[side]) {
+        if (one_in(5)) trailers(e, side);
+        else body(e, side);
+    }
+}
+
+void exchange_must_finish(exchange *e) {
+    if (!e->is_open || !e->is_passive || memory_failures) return;
+    while (!e->ended[SW_REQUEST] || !e->ended[SW_RESPONSE]) {
+        int side = e->ended[SW_REQUEST] ? SW_RESPONSE : SW_REQUEST;
+        if (side == SW_RESPONSE && !e->head_out[SW_REQUEST]) break; /* still held back: there is no upstream yet */
+        if (!e->started[side]) headers(e, side);
+        else body(e, side);
+    }
+    for (int i = 0; i < 200; i++)
+        for (uint16_t filter = 0; filter < MOST_FILTERS; filter++)
+            for (int side = 0; side < SW_SIDES; side++) {
+                sw_native_resume(e->stream, filter, side);
+                settle_woken();
+            }
+    for (int side = 0; side < SW_SIDES; side++)
+        if (e->ended[side]) CHECK(e->end_out[side]);
+}
