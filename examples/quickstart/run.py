@@ -65,10 +65,12 @@ def main() -> int:
         return 1
     origin.daemon_threads = True
     threading.Thread(target=origin.serve_forever, daemon=True).start()
-    gateway = subprocess.Popen([sys.executable, "-m", "host", "run", options.config, *gateway_arguments])
+    # A session of its own: an interrupt from the terminal would reach it beside the one handed on below, and a second
+    # signal tells the gateway to drop the requests in flight.
+    command = [sys.executable, "-m", "host", "run", options.config, *gateway_arguments]
+    gateway = subprocess.Popen(command, start_new_session=True)
 
     def hand_on(number: int, frame: object) -> None:
-        # The terminal sends an interrupt to the gateway as well; a second one does no harm.
         gateway.send_signal(number)
 
     signal.signal(signal.SIGTERM, hand_on)

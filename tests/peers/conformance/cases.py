@@ -156,6 +156,7 @@ HEADERS = (
             b"Set-Cookie: b=2\r\n\r\n",
         ),
     ),
+    _get("headers-chunked-answer", "http_headers", {}, answer=CHUNKED_ANSWER),
     _get(
         "headers-other-direction",
         "http_headers",

@@ -68,7 +68,9 @@ class EnvoyGateway:
         """See Gateway."""
         found = self._LINE.findall(self._server.log.read_text(errors="replace"))
         levels = {"warning": "warn"}
-        return [f"{levels.get(level, level)}: {text}" for level, name, text in found if name == case.name]
+        return [
+            f"{levels.get(level, level)}: {text.rstrip()}" for level, name, text in found if name == case.name
+        ]
 
     def stop(self) -> None:
         """See Gateway."""
@@ -110,7 +112,10 @@ class SluicewayGateway:
         for text in self._server.log.read_text(errors="replace").splitlines():
             if f'"plugin": "{case.name}"' in text and text.endswith("}"):
                 line = json.loads(text)
-                lines.append(f"{line['level']}: {line['message']}")
+                if not line["message"].startswith(
+                    "the VM has failed: "
+                ):  # the host's own word about the guest
+                    lines.append(f"{line['level']}: {line['message'].rstrip()}")
         return lines
 
     def stop(self) -> None:

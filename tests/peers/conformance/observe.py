@@ -18,15 +18,9 @@ QUIET = 0.3  # seconds without a new line of log, after which nothing more is ex
 Observation = dict[str, Any]
 
 # What hosts add or move by their own taste, and what framing already tells.
-OWN = {
-    "connection",
-    "content-length",
-    "date",
-    "host",
-    "keep-alive",
-    "server",
-    "transfer-encoding",
-    "x-forwarded-proto",
+OWN = {"connection", "content-length", "date", "host", "keep-alive", "server", "transfer-encoding"} | {
+    f"x-{name}"
+    for name in ("forwarded-for", "forwarded-host", "forwarded-port", "forwarded-proto", "real-ip")
 }
 
 # A callback of the guest `lifecycle`: its first argument is a context id, which each host counts in its own way, and so
@@ -65,8 +59,12 @@ def _response(message: Message | str) -> Observation | str:
 
 
 def _comparable(lines: list[str]) -> list[str]:
-    """Return the lines without the host's own ids of contexts."""
-    return [_CALLED.sub(r"\1id", _CREATED.sub(r"\1id, root", line)) for line in lines]
+    """Return the lines of the guest without the host's own ids of contexts and its own field of the request."""
+    return [
+        _CALLED.sub(r"\1id", _CREATED.sub(r"\1id, root", line))
+        for line in lines
+        if "--> x-forwarded-proto:" not in line
+    ]
 
 
 def _exchange(case: Case, port: int) -> Message | str:
