@@ -374,8 +374,10 @@ class Exchange(HttpStream):
     def connect_failed(self, node: NodeState, error: Exception) -> None:
         """Nothing was sent: any request may try the next node."""
         self._connecting = None
-        self._upstream.mark_down(node)
-        logger.warning("upstream %s, node %s: %s", self._upstream.name, node.authority.decode(), error)
+        level = (
+            logging.WARNING if self._upstream.mark_down(node) else logging.DEBUG
+        )  # once, not for each request
+        logger.log(level, "upstream %s, node %s: %s", self._upstream.name, node.authority.decode(), error)
         self._tried = (*self._tried, node)
         if len(self._tried) <= self._upstream.retries and self._upstream.choose(self._tried) is not None:
             self._acquire()

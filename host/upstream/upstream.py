@@ -96,9 +96,12 @@ class Upstream:
         self._dialer.dial(connection, node.node.host, node.node.port)
         return connection
 
-    def mark_down(self, node: NodeState) -> None:
-        """Pass the node over for a while: it refused a connection."""
-        node.down_until = self.clock() + _DOWN_TIME
+    def mark_down(self, node: NodeState) -> bool:
+        """Pass the node over for a while: it refused a connection. Returns whether that is news."""
+        now = self.clock()
+        is_news = node.down_until <= now
+        node.down_until = now + _DOWN_TIME
+        return is_news
 
     def give_back(self, connection: UpstreamConnection) -> None:
         """Keep a connection for the next request, or close it."""
