@@ -45,7 +45,7 @@ static void make_types(wasm_valtype_vec_t *types, const char *letters) {
 
 const char *sw_linker_define(sw_linker *linker, const char *module, const char *name, int kind, uint16_t index,
                              const char *parameters, const char *results) {
-    static const sw_unchecked_callback entries[] = {sw_enter_hostcall, sw_enter_wasi, sw_enter_unknown};
+    static const sw_unchecked_callback entries[] = {sw_enter_hostcall, sw_enter_wasi, sw_enter_constant};
     if ((kind == SW_IMPORT_HOSTCALL && index >= SW_HOSTCALLS) || (kind == SW_IMPORT_WASI && index >= SW_WASI_FUNCTIONS))
         return "no such row";
     sw_import *import = calloc(1, sizeof *import);

@@ -8,13 +8,13 @@ typedef struct {
     uint8_t parameters;
 } sw_import;
 
-enum { SW_IMPORT_HOSTCALL, SW_IMPORT_WASI, SW_IMPORT_UNKNOWN };
+enum { SW_IMPORT_HOSTCALL, SW_IMPORT_WASI, SW_IMPORT_CONSTANT };
 
 typedef struct sw_linker sw_linker;
 sw_linker *sw_linker_new(wasm_engine_t *engine);
 void sw_linker_delete(sw_linker *linker);
-/* Defines one import with the type that the module gives it: a letter a value (i = i32, I = i64, f = f32, F = f64).
- * NULL = done, else the reason, good until the next call. */
+/* Defines one import: a row of the tables, or a constant, whose answer is `index`. It has the type that the module gives
+ * it, a letter a value (i = i32, I = i64, f = f32, F = f64). NULL = done, else the reason, good until the next call. */
 const char *sw_linker_define(sw_linker *linker, const char *module, const char *name, int kind, uint16_t index,
                              const char *parameters, const char *results);
 /* Ties the linker to the module, which both must outlive. */
@@ -23,4 +23,4 @@ const wasmtime_instance_pre_t *sw_linker_pre(const sw_linker *linker);
 
 wasm_trap_t *sw_enter_hostcall(void *data, wasmtime_caller_t *caller, wasmtime_val_raw_t *values, size_t count);
 wasm_trap_t *sw_enter_wasi(void *data, wasmtime_caller_t *caller, wasmtime_val_raw_t *values, size_t count);
-wasm_trap_t *sw_enter_unknown(void *data, wasmtime_caller_t *caller, wasmtime_val_raw_t *values, size_t count);
+wasm_trap_t *sw_enter_constant(void *data, wasmtime_caller_t *caller, wasmtime_val_raw_t *values, size_t count);

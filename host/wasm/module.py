@@ -18,15 +18,15 @@ from abi.hostcalls import HOSTCALLS
 from abi.imports import host_function, import_faults
 from abi.limits import MODULE_MAX_BYTES
 from abi.signature import FunctionType, ValueType
-from abi.types import AbiVersion
+from abi.types import AbiVersion, Status
 from abi.wasi import WASI_FUNCTIONS
-from abi.wasmfile import WasmFile, WasmFileError
+from abi.wasmfile import Import, WasmFile, WasmFileError
 from host._core import ffi, lib
 from host.wasm.cache import ModuleCache
 from host.wasm.engine import engine_pointer, pointer_of
 
 _LETTERS = {ValueType.I32: "i", ValueType.I64: "I", ValueType.F32: "f", ValueType.F64: "F"}
-_HOSTCALL, _WASI, _UNKNOWN = range(3)  # as in core/linker.h
+_HOSTCALL, _WASI, CONSTANT = range(3)  # as in core/linker.h
 _HOSTCALL_INDEX = {row.name: index for index, row in enumerate(HOSTCALLS)}
 _WASI_INDEX = {row.name: index for index, row in enumerate(WASI_FUNCTIONS)}
 
@@ -91,13 +91,7 @@ class Module:
         linker = ffi.gc(lib.sw_linker_new(engine_pointer()), lib.sw_linker_delete)
         for imported in dict.fromkeys(self.file.imports):
             assert isinstance(imported.type, FunctionType)  # others are faults
-            row = host_function(imported.module, imported.name)
-            if row is None:
-                kind, index = _UNKNOWN, 0
-            elif row.name in _HOSTCALL_INDEX:
-                kind, index = _HOSTCALL, _HOSTCALL_INDEX[row.name]
-            else:
-                kind, index = _WASI, _WASI_INDEX[row.name]
+            kind, index = self._definition(imported)
             reason = lib.sw_linker_define(
                 linker,
                 imported.module.encode(),
@@ -110,6 +104,15 @@ class Module:
             _raise_if(reason, f"{imported.module}.{imported.name}")
         _raise_if(lib.sw_linker_finish(linker, pointer_of(self.compiled, "wasmtime_module_t *")), "linking")
         return linker
+
+    def _definition(self, imported: Import) -> tuple[int, int]:
+        """What the import is to the core: a kind of core/linker.h, and the row in its table or the constant."""
+        row = host_function(imported.module, imported.name)
+        if row is None:
+            return CONSTANT, int(Status.UNIMPLEMENTED)
+        if row.name in _HOSTCALL_INDEX:
+            return _HOSTCALL, _HOSTCALL_INDEX[row.name]
+        return _WASI, _WASI_INDEX[row.name]
 
 
 def _raise_if(reason: Any, what: str) -> None:

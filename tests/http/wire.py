@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
 
+from host.chain import FilterChain
 from host.exchange import Exchange, Match, Route
+from host.filters.python import PythonFilter, PythonFilterAdapter
 from host.http.deadlines import Deadlines
 from host.http.downstream import Downstream
 from host.http.server import Server
 from host.http.settings import HttpSettings
-from host.stream import FilterChain
 from host.upstream.balancer import Node
 from host.upstream.connection import UpstreamConnection
 from host.upstream.upstream import Upstream
@@ -131,16 +131,18 @@ class Wire:
         settings: HttpSettings | None = None,
         nodes: tuple[Node, ...] = (Node("10.0.0.1", 8080),),
         match: Match | None = None,
-        new_exchange: Callable[[Downstream], Exchange] | None = None,
+        filters: tuple[PythonFilter, ...] = (),
+        trust_content_length: bool = False,
         **upstream: Any,
     ) -> None:
         self.now = 1000.0
         self.deadlines = Deadlines(lambda: self.now)
         self.dialer = MockDialer()
         self.upstream = Upstream("main", nodes, self.deadlines, self.dialer, **upstream)
-        self.route = Route("1", FilterChain(), self.upstream)
+        chain = FilterChain([PythonFilterAdapter(filter_) for filter_ in filters])
+        self.route = Route("1", chain, self.upstream, trust_content_length)
         match = match or (lambda exchange: self.route)
-        self.server = Server(new_exchange or (lambda down: Exchange(down, match)), self.deadlines, settings)
+        self.server = Server(lambda downstream: Exchange(downstream, match), self.deadlines, settings)
         self.upstreams: list[Peer] = []
 
     def client(self) -> Peer:
