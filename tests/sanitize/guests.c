@@ -8,8 +8,8 @@ sw_stream *streams_by_owner[16];
 const import_row import_rows[] = {
 #include "imports.inc"
     {"proxy_continue_request", "", "", "", SW_IMPORT_HOSTCALL, SW_CALL_PROXY_CONTINUE_REQUEST}, /* 0.1.0: no result */
-    {"proxy_of_tomorrow", "ds", "ii", "i", SW_IMPORT_UNKNOWN, 0},
-    {"proxy_of_tomorrow_without_result", "", "", "", SW_IMPORT_UNKNOWN, 0},
+    {"proxy_of_tomorrow", "ds", "ii", "i", SW_IMPORT_CONSTANT, SW_UNIMPLEMENTED},
+    {"proxy_of_tomorrow_without_result", "", "", "", SW_IMPORT_CONSTANT, SW_UNIMPLEMENTED},
 };
 const size_t import_rows_count = sizeof import_rows / sizeof *import_rows;
 
