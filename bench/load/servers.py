@@ -73,7 +73,7 @@ def _envoy(*plugins: tuple[Path, str]) -> Prepare:
 
 
 def _route(number: int, uri: str, origin_port: int, plugins: dict[str, str]) -> Iterator[str]:
-    yield f'  - id: "{number}"'
+    yield f"  - id: {number}"
     yield f"    uri: {uri}"
     yield f'    upstream: {{type: roundrobin, nodes: {{"127.0.0.1:{origin_port}": 1}}}}'
     if plugins:
@@ -98,7 +98,7 @@ def _sluiceway(*plugins: tuple[Path, str], routes: int = 1, native: bool = False
                 f"    - {{name: native, priority: 7000, class: '{NATIVE_FILTER.stem}:CustomResponseHeader'}}"
             ]
         lines += ["routes:"]
-        for number in range(routes - 1):
+        for number in range(1, routes):
             lines += _route(number, f"/service-{number}/*", origin_port, {})
         confs = {f"plugin-{number}": text for number, (_, text) in enumerate(plugins)}
         if native:
