@@ -89,7 +89,7 @@ def _sluiceway(*plugins: tuple[Path, str], routes: int = 1, native: bool = False
         if plugins:
             lines += ["wasm:", "  plugins:"]
             lines += [
-                f"    - {{name: plugin-{number}, priority: {7000 - number}, file: {wasm}}}"
+                f"    - {{name: plugin-{number}, priority: {7000 - number}, log_level: error, file: {wasm}}}"
                 for number, (wasm, _) in enumerate(plugins)
             ]
         if native:
