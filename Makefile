@@ -14,6 +14,7 @@ PEERS := .peers/venv
 LISTEN ?= 127.0.0.1:9080
 CHECK ?=
 PYTEST_ARGUMENTS ?=
+SANITIZE_ROUNDS ?= 100000
 
 # constraints.txt pins what pip installs, so that a new machine gets what the last one tested. The project itself is
 # built without pip's isolation: an isolated build would fetch setuptools and cffi unpinned.
@@ -50,8 +51,9 @@ check: venv ## Check format, lint, types, import directions and generated files
 	CFLAGS=-Werror $(BIN)/python setup.py --quiet build_ext --force --build-temp build/werror --build-lib build/werror
 
 .PHONY: sanitize
-sanitize: venv ## Fuzz the C core on a stub engine under the sanitizers, ten times as long as `make test` does
-	SANITIZE_ROUNDS=400000 timeout --signal=INT 900 $(BIN)/python -m pytest tests/sanitize $(PYTEST_ARGUMENTS)
+sanitize: venv ## Fuzz the C core under the sanitizers for longer, and compare it with wasmtime's headers (cargo)
+	SANITIZE_ROUNDS=$(SANITIZE_ROUNDS) WASMTIME_HEADERS=fetch timeout --signal=INT 900 \
+	  $(BIN)/python -m pytest tests/sanitize tests/wasm/test_layouts.py $(PYTEST_ARGUMENTS)
 
 .PHONY: format
 format: venv ## Format the Python code and repair what the linter can

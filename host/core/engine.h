@@ -61,7 +61,7 @@ typedef wasmtime_error_t *(*sw_epoch_callback)(const wasmtime_context_t *, void 
 
 /* X(result, name, parameters): the functions of the C API in use. */
 #define SW_ENGINE_FUNCTIONS(X)                                                                                          \
-    X(void, wasmtime_engine_increment_epoch, (wasm_engine_t *))                                                         \
+    X(void, wasmtime_engine_increment_epoch, (const wasm_engine_t *))                                                   \
     X(wasmtime_store_t *, wasmtime_store_new, (wasm_engine_t *, void *, void (*)(void *)))                              \
     X(wasmtime_context_t *, wasmtime_store_context, (wasmtime_store_t *))                                               \
     X(void, wasmtime_store_limiter, (wasmtime_store_t *, int64_t, int64_t, int64_t, int64_t, int64_t))                  \

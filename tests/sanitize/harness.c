@@ -49,9 +49,9 @@ int main(int count, char **arguments) {
     setvbuf(stdout, NULL, _IOLBF, 0);
     stub_engine_install();
     if (!wanted || !strcmp(wanted, "directed")) test_directed(count > 2 ? arguments[2] : NULL);
-    run("calls", fuzz_calls, rounds ? rounds : 60000, wanted);
+    run("calls", fuzz_calls, rounds ? rounds : 200000, wanted);
     run("streams", fuzz_streams, rounds ? rounds : 20000, wanted);
-    run("messages", fuzz_messages, rounds ? rounds : 60000, wanted);
+    run("messages", fuzz_messages, rounds ? rounds : 150000, wanted);
     run("containers", fuzz_containers, rounds ? rounds : 20000, wanted);
     CHECK(stub_alive == 0);
     printf("allocations refused: %lu\n", memory_failures);

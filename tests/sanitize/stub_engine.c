@@ -26,7 +26,7 @@ static void must(bool condition, const char *what) {
     abort();
 }
 
-static void increment_epoch(wasm_engine_t *engine) { atomic_fetch_add((atomic_int *)(void *)engine, 1); }
+static void increment_epoch(const wasm_engine_t *engine) { atomic_fetch_add((atomic_int *)(uintptr_t)engine, 1); }
 
 static wasmtime_store_t *store_new(wasm_engine_t *engine, void *data, void (*finalizer)(void *)) {
     (void)engine, (void)finalizer;
