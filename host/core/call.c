@@ -36,6 +36,7 @@ int sw_vm_call(sw_vm *vm, uint16_t callback, sw_context *context, const uint32_t
     if (vm->trace_on) {
         wasmtime_val_raw_t shown[SW_MOST_PARAMETERS] = {0};
         for (size_t i = 0; i < count; i++) shown[i].i32 = (int32_t)arguments[i];
+        vm->effective = context; /* a row of a callback is its own context's, whatever the guest made effective */
         sw_trace_add(vm, SW_TRACE_CALLBACK, callback, shown, count, failed ? failed : values[0].i32);
     }
     vm->called = called;

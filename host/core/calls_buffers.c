@@ -25,9 +25,14 @@ static const sw_buffer *readable(const sw_vm *vm, uint32_t type, int32_t *status
     return buffer;
 }
 
+/* A body that is not there (yet) is an empty one, as in Envoy. */
+static bool is_absent_body(const sw_vm *vm, uint32_t type) { return is_body(type) && sw_effective_stream(vm); }
+
 SW_HOSTCALL(proxy_get_buffer_status) {
+    static const sw_buffer empty;
     int32_t status;
     const sw_buffer *buffer = readable(vm, sw_argument(a, 0), &status);
+    if (!buffer && is_absent_body(vm, sw_argument(a, 0))) buffer = &empty;
     if (!buffer) return status;
     uint32_t length = buffer->length > UINT32_MAX ? UINT32_MAX : (uint32_t)buffer->length;
     bool is_written = sw_guest_put_u32(vm, sw_argument(a, 1), length) && sw_guest_put_u32(vm, sw_argument(a, 2), 0);
@@ -40,24 +45,12 @@ SW_HOSTCALL(proxy_get_buffer_bytes) {
     uint32_t type = sw_argument(a, 0), start = sw_argument(a, 1);
     size_t length = sw_argument(a, 2);
     const sw_buffer *buffer = readable(vm, type, &status);
-    if (!buffer && is_body(type) && sw_effective_stream(vm))
-        return sw_guest_give(vm, NULL, 0, sw_argument(a, 3), sw_argument(a, 4)); /* no body yet: empty, as in Envoy */
+    if (!buffer && is_absent_body(vm, type)) return sw_guest_give(vm, NULL, 0, sw_argument(a, 3), sw_argument(a, 4));
     if (!buffer) return status;
     if (start > buffer->length) start = (uint32_t)buffer->length;
     if (length > buffer->length - start) length = buffer->length - start;
     const char *bytes = length ? sw_buffer_bytes(buffer) + start : NULL;
     return sw_guest_give(vm, bytes, length, sw_argument(a, 3), sw_argument(a, 4));
-}
-
-/* A body may be written while it is in the filter's hands: in its body callbacks, while the filter holds it, and where
- * the message has none of its own, in the header callback. */
-static bool is_writable(const sw_vm *vm, uint32_t side) {
-    const sw_stream *stream = sw_effective_stream(vm);
-    const sw_slot *slot = sw_slot_of(vm->effective);
-    uint8_t body_event = side == SW_REQUEST ? SW_ON_REQUEST_BODY : SW_ON_RESPONSE_BODY;
-    if (slot->side[side].stopped) return true;
-    return vm->called == vm->effective && stream->in_event &&
-           (stream->phase == body_event || stream->end_of_stream_call == (int32_t)side);
 }
 
 /* The specification's splice: `length` bytes from `start` on give way to the data. Envoy does it at both ends only. */
@@ -68,7 +61,8 @@ SW_HOSTCALL(proxy_set_buffer_bytes) {
     if (!is_body(type)) return SW_BAD_ARGUMENT;
     sw_buffer *body = body_of(vm, type);
     if (!body) return SW_NOT_FOUND;
-    if (!is_writable(vm, type)) return SW_BAD_ARGUMENT;
-    sw_slot_of(vm->effective)->touched = true;
+    sw_slot *slot = sw_slot_of(vm->effective);
+    if (!sw_slot_may_write_body(vm->effective->stream, slot, (int)type)) return SW_BAD_ARGUMENT;
+    slot->touched = true;
     return sw_buffer_splice(body, sw_argument(a, 1), sw_argument(a, 2), data, length) ? SW_OK : SW_INTERNAL_FAILURE;
 }

@@ -56,6 +56,12 @@ SW_HOSTCALL(proxy_get_configuration) {
     return sw_guest_give(vm, sw_buffer_bytes(text), text->length, sw_argument(a, 0), sw_argument(a, 1));
 }
 
+/* 0.1.0 only. A route is chosen before its filters run, and kept: there is no cache of it. */
+SW_HOSTCALL(proxy_clear_route_cache) {
+    (void)vm, (void)a;
+    return SW_OK;
+}
+
 /* Emscripten tells of grown memory; the base is read anew at each access anyway. */
 SW_HOSTCALL(emscripten_notify_memory_growth) {
     (void)vm, (void)a;

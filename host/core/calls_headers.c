@@ -156,14 +156,20 @@ SW_HOSTCALL(proxy_remove_header_map_value) {
     return SW_OK;
 }
 
+/* A pseudo-header of the new map; its `host` stands for :authority. */
+static int64_t find_pseudo(const sw_headers *fresh, const char *name, size_t length) {
+    int64_t index = sw_headers_find(fresh, name, length, 0);
+    return index < 0 && is_named(name, length, ":authority") ? sw_headers_find(fresh, "host", 4, 0) : index;
+}
+
 /* The pseudo-headers, those of the old map where the new one does not name them (a message cannot do without), and then
  * the fields of the new one. */
-static bool join(const sw_headers *old, const sw_headers *fresh, sw_headers *whole) {
+static bool join(uint32_t type, const sw_headers *old, const sw_headers *fresh, sw_headers *whole) {
     for (uint32_t i = 0; i < old->count; i++) {
         const sw_field *field = &old->fields[i];
         const char *name = sw_field_name(old, field);
         if (!field->name_length || name[0] != ':') continue;
-        int64_t index = sw_headers_find(fresh, name, field->name_length, 0);
+        int64_t index = find_pseudo(fresh, name, field->name_length);
         const sw_headers *from = index < 0 ? old : fresh;
         const sw_field *kept = index < 0 ? field : &fresh->fields[index];
         if (sw_headers_add(whole, name, field->name_length, sw_field_value(from, kept), kept->value_length)) return false;
@@ -172,18 +178,21 @@ static bool join(const sw_headers *old, const sw_headers *fresh, sw_headers *who
         const sw_field *field = &fresh->fields[i];
         const char *name = sw_field_name(fresh, field);
         if (field->name_length && name[0] == ':') continue;
+        if (type == SW_MAP_HTTP_REQUEST_HEADERS && is_host(name, field->name_length)) continue;
         if (sw_headers_add(whole, name, field->name_length, sw_field_value(fresh, field), field->value_length)) return false;
     }
     return true;
 }
 
-static bool are_valid(uint32_t type, const sw_headers *map) {
-    for (uint32_t i = 0; i < map->count; i++) {
-        const sw_field *field = &map->fields[i];
-        const char *name = sw_field_name(map, field), *value = sw_field_value(map, field);
-        if (!is_valid(type, name, field->name_length, value, field->value_length)) return false;
-    }
-    return true;
+/* Whether a field of a whole new map may be there: there is one Content-Length at most. */
+static bool is_valid_among(uint32_t type, const sw_headers *fresh, uint32_t index) {
+    const sw_field *field = &fresh->fields[index];
+    const char *name = sw_field_name(fresh, field), *value = sw_field_value(fresh, field);
+    if (type == SW_MAP_HTTP_REQUEST_HEADERS && is_host(name, field->name_length))
+        return is_valid_pseudo(type, ":authority", 10, value, field->value_length);
+    if (is_content_length(name, field->name_length) && sw_headers_find(fresh, name, field->name_length, index + 1) >= 0)
+        return false;
+    return is_valid(type, name, field->name_length, value, field->value_length);
 }
 
 SW_HOSTCALL(proxy_set_header_map_pairs) {
@@ -194,8 +203,10 @@ SW_HOSTCALL(proxy_set_header_map_pairs) {
     if (!map) return SW_BAD_ARGUMENT;
     sw_headers fresh = {.limit_bytes = map->limit_bytes}, whole = {.limit_bytes = map->limit_bytes};
     int failed = sw_headers_set_pairs(&fresh, pairs, length);
-    int32_t status = failed == -1 ? SW_INTERNAL_FAILURE : failed || !are_valid(type, &fresh) ? SW_BAD_ARGUMENT : SW_OK;
-    if (status == SW_OK && !join(map, &fresh, &whole)) status = SW_INTERNAL_FAILURE;
+    bool is_good = !failed;
+    for (uint32_t i = 0; is_good && i < fresh.count; i++) is_good = is_valid_among(type, &fresh, i);
+    int32_t status = failed == -1 ? SW_INTERNAL_FAILURE : is_good ? SW_OK : SW_BAD_ARGUMENT;
+    if (status == SW_OK && !join(type, map, &fresh, &whole)) status = SW_INTERNAL_FAILURE;
     sw_headers_free(&fresh);
     if (status != SW_OK) {
         sw_headers_free(&whole);

@@ -3,17 +3,18 @@
 #include "hostcalls.h"
 #include "message.h"
 
+/* Without a stream there is nothing to do, which is no error (Envoy): SDKs panic on any. */
 static int32_t resume(sw_vm *vm, int side) {
     sw_stream *stream = sw_effective_stream(vm);
-    if (!stream) return SW_BAD_ARGUMENT;
-    sw_slot_resume(stream, sw_slot_of(vm->effective), side);
+    if (stream) sw_slot_resume(stream, sw_slot_of(vm->effective), side);
     return SW_OK;
 }
 
 SW_HOSTCALL(proxy_continue_stream) {
     uint32_t type = sw_argument(a, 0);
+    if (type == SW_STREAM_DOWNSTREAM) return SW_OK; /* a connection is never paused here */
     if (type == SW_STREAM_UPSTREAM) return SW_UNIMPLEMENTED;
-    if (type > SW_STREAM_HTTP_RESPONSE) return SW_BAD_ARGUMENT;
+    if (type > SW_STREAM_UPSTREAM) return SW_BAD_ARGUMENT;
     return resume(vm, (int)type);
 }
 
@@ -29,8 +30,8 @@ SW_HOSTCALL(proxy_continue_response) {
 
 SW_HOSTCALL(proxy_close_stream) {
     sw_stream *stream = sw_effective_stream(vm);
-    if (sw_argument(a, 0) > SW_STREAM_UPSTREAM || !stream) return SW_BAD_ARGUMENT;
-    if (stream->logging) return SW_OK;
+    if (sw_argument(a, 0) > SW_STREAM_UPSTREAM) return SW_BAD_ARGUMENT;
+    if (!stream || stream->logging) return SW_OK;
     stream->reset = true;
     sw_stream_wake(stream);
     return SW_OK;

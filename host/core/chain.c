@@ -104,13 +104,14 @@ static void pass_headers(sw_stream *stream, int side, uint16_t at, bool end) {
             stream->end_of_stream_call = -1;
             if (result < 0) fail(stream, slot);
             if (is_interrupted(stream)) return;
-            if (result != CONTINUE && result != CONTINUE_AND_END_STREAM && result > 0) {
+            if (result > 0 && result != CONTINUE_AND_END_STREAM) {
                 here->stopped = SW_STOPPED_HEADERS;
                 here->watermark = result != STOP_ALL_AND_BUFFER;
                 here->ended = here->ended_by_head = end;
                 slot->touched = true;
                 return;
             }
+            here->resume = false;
             if (end && here->body.length) { /* the filter made a body where there was none */
                 pass_headers(stream, side, at + 1, false);
                 if (!is_interrupted(stream)) pass_body(stream, side, at + 1, &here->body, true);
@@ -167,6 +168,7 @@ static void pass_body(sw_stream *stream, int side, uint16_t at, sw_buffer *data,
             return;
         }
         here->stopped = SW_PASSING;
+        here->resume = false;
         move_body(stream, data, &here->body);
         if (end && sw_trailers_of(stream, side)->count && !stream->side[side].has_trailers) {
             pass_on(stream, side, at + 1, data, end);
@@ -197,6 +199,7 @@ static void pass_trailers(sw_stream *stream, int side, uint16_t at) {
         }
         if (is_interrupted(stream)) return;
         here->stopped = SW_PASSING;
+        here->resume = false;
         if (here->body.length) pass_body(stream, side, at + 1, &here->body, false);
         if (is_interrupted(stream)) return;
     }
@@ -239,6 +242,21 @@ static void resume(sw_stream *stream, int side, uint16_t at) {
     }
 }
 
+/* Fields that filters wrote while the request was under way. */
+static void merge_early_fields(sw_stream *stream) {
+    sw_headers *map = sw_headers_of(stream, SW_RESPONSE);
+    for (uint32_t i = 0; i < stream->early_set.count; i++) {
+        const sw_field *field = &stream->early_set.fields[i];
+        sw_headers_set(map, sw_field_name(&stream->early_set, field), field->name_length,
+                       sw_field_value(&stream->early_set, field), field->value_length);
+    }
+    for (uint32_t i = 0; i < stream->early_add.count; i++) {
+        const sw_field *field = &stream->early_add.fields[i];
+        sw_headers_add(map, sw_field_name(&stream->early_add, field), field->name_length,
+                       sw_field_value(&stream->early_add, field), field->value_length);
+    }
+}
+
 /* The response map of a local response: the status, the plugin's fields, and what a body needs. */
 static void fill_local_head(sw_stream *stream, const sw_local_response *local) {
     sw_headers *map = sw_headers_of(stream, SW_RESPONSE);
@@ -253,8 +271,11 @@ static void fill_local_head(sw_stream *stream, const sw_local_response *local) {
         if (field->name_length == 14 && !memcmp(name, "content-length", 14)) continue;
         sw_headers_add(map, name, field->name_length, sw_field_value(&local->headers, field), field->value_length);
     }
-    length = sw_put_decimal(digits, local->body.length);
-    sw_headers_add(map, "content-length", 14, digits, length);
+    if (!local->from_response) merge_early_fields(stream);
+    if (local->body.length || (local->status != 204 && local->status != 304)) { /* RFC 9110, section 8.6 */
+        length = sw_put_decimal(digits, local->body.length);
+        sw_headers_set(map, "content-length", 14, digits, length);
+    }
     if (local->body.length && sw_headers_find(map, "content-type", 12, 0) < 0)
         sw_headers_add(map, "content-type", 12, "text/plain", 10);
     if (local->grpc_status >= 0) {
@@ -346,8 +367,9 @@ static void announce(sw_stream *stream, int side) {
     }
 }
 
-/* The end of every event: what was asked meanwhile is done, then the flags are made up. */
+/* The end of every event: what was asked meanwhile is done, and what dead VMs left; then the flags are made up. */
 static uint32_t leave(sw_stream *stream) {
+    look_for_dead(stream);
     while (!stream->reset) {
         if (stream->local.pending)
             start_local_response(stream);
@@ -369,21 +391,6 @@ static uint32_t leave(sw_stream *stream) {
 static void enter(sw_stream *stream) {
     stream->in_event = true;
     stream->flags = 0;
-}
-
-/* Fields that filters wrote while the request was under way. */
-static void merge_early_fields(sw_stream *stream) {
-    sw_headers *map = sw_headers_of(stream, SW_RESPONSE);
-    for (uint32_t i = 0; i < stream->early_set.count; i++) {
-        const sw_field *field = &stream->early_set.fields[i];
-        sw_headers_set(map, sw_field_name(&stream->early_set, field), field->name_length,
-                       sw_field_value(&stream->early_set, field), field->value_length);
-    }
-    for (uint32_t i = 0; i < stream->early_add.count; i++) {
-        const sw_field *field = &stream->early_add.fields[i];
-        sw_headers_add(map, sw_field_name(&stream->early_add, field), field->name_length,
-                       sw_field_value(&stream->early_add, field), field->value_length);
-    }
 }
 
 uint32_t sw_stream_on_headers(sw_stream *stream, int side, bool end_of_stream) {
@@ -426,13 +433,12 @@ uint32_t sw_stream_on_trailers(sw_stream *stream, int side) {
 uint32_t sw_stream_settle(sw_stream *stream) {
     if (!stream->open || stream->in_event) return 0;
     enter(stream);
-    look_for_dead(stream);
     return leave(stream);
 }
 
 uint32_t sw_stream_local_response(sw_stream *stream, uint32_t status, const char *pairs, size_t pairs_length,
                                   const char *body, size_t body_length, const char *details, size_t details_length) {
-    if (!stream->open || stream->side[SW_RESPONSE].head_out) return 0;
+    if (!stream->open || stream->reset || stream->side[SW_RESPONSE].head_out) return 0;
     enter(stream);
     sw_local_response *local = sw_stream_begin_local_response(stream, status);
     sw_headers_set_pairs(&local->headers, pairs, pairs_length);
@@ -442,7 +448,7 @@ uint32_t sw_stream_local_response(sw_stream *stream, uint32_t status, const char
 }
 
 void sw_slot_resume(sw_stream *stream, sw_slot *slot, int side) {
-    if (!slot->side[side].stopped) return; /* harmless, and must not disarm a later pause */
+    if (!slot->side[side].stopped && !(stream->called == slot && stream->called_side == side)) return;
     slot->side[side].resume = true;
     sw_stream_wake(stream);
 }

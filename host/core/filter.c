@@ -34,8 +34,7 @@ static bool create(sw_stream *stream, sw_slot *slot) {
     return sw_vm_call(context->vm, SW_PROXY_ON_CONTEXT_CREATE, context, arguments, NULL) == 0;
 }
 
-static int32_t call(sw_stream *stream, sw_slot *slot, int event, uint32_t length, bool end_of_stream) {
-    stream->phase = (uint8_t)event;
+static int32_t make_call(sw_stream *stream, sw_slot *slot, int event, uint32_t length, bool end_of_stream) {
     if (slot->filter->kind == SW_FILTER_NATIVE)
         return sw_call_native_filter(stream->owner, (uint32_t)(slot - stream->slots), (uint32_t)event, length, end_of_stream);
     if (slot->skipped) return 0;
@@ -43,6 +42,21 @@ static int32_t call(sw_stream *stream, sw_slot *slot, int event, uint32_t length
     uint32_t arguments[] = {slot->context.id, length, end_of_stream};
     int32_t result = 0;
     return sw_vm_call(slot->context.vm, callbacks[event], &slot->context, arguments, &result) ? -1 : result & INT32_MAX;
+}
+
+static int32_t call(sw_stream *stream, sw_slot *slot, int event, uint32_t length, bool end_of_stream) {
+    stream->phase = (uint8_t)event;
+    stream->called = event < SW_ON_LOG ? slot : NULL;
+    stream->called_side = event < SW_ON_RESPONSE_HEADERS ? SW_REQUEST : SW_RESPONSE;
+    int32_t result = make_call(stream, slot, event, length, end_of_stream);
+    stream->called = NULL;
+    return result;
+}
+
+bool sw_slot_may_write_body(const sw_stream *stream, const sw_slot *slot, int side) {
+    if (slot->side[side].stopped) return true;
+    uint8_t body_event = side == SW_REQUEST ? SW_ON_REQUEST_BODY : SW_ON_RESPONSE_BODY;
+    return stream->called == slot && (stream->phase == body_event || stream->end_of_stream_call == side);
 }
 
 int32_t sw_filter_headers(sw_stream *stream, sw_slot *slot, int side, bool end_of_stream) {

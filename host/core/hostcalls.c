@@ -32,6 +32,7 @@ const sw_hostcall sw_hostcall_table[SW_HOSTCALLS] = {
     ROW(PROXY_SET_EFFECTIVE_CONTEXT, proxy_set_effective_context),
     ROW(PROXY_DONE, proxy_done),
     ROW(PROXY_GET_CONFIGURATION, proxy_get_configuration),
+    ROW(PROXY_CLEAR_ROUTE_CACHE, proxy_clear_route_cache),
     ROW(EMSCRIPTEN_NOTIFY_MEMORY_GROWTH, emscripten_notify_memory_growth),
     ROW(PTHREAD_EQUAL, pthread_equal),
 };

@@ -44,5 +44,6 @@ SW_HOSTCALL(proxy_get_status);
 SW_HOSTCALL(proxy_set_effective_context);
 SW_HOSTCALL(proxy_done);
 SW_HOSTCALL(proxy_get_configuration);
+SW_HOSTCALL(proxy_clear_route_cache);
 SW_HOSTCALL(emscripten_notify_memory_growth);
 SW_HOSTCALL(pthread_equal);

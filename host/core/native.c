@@ -13,7 +13,7 @@ const char *sw_native_body(const sw_stream *stream, uint16_t filter, int side, s
 
 int sw_native_set_body(sw_stream *stream, uint16_t filter, int side, size_t at, size_t replaced, const char *data, size_t length) {
     sw_slot *slot = slot_of(stream, filter);
-    if (!slot) return -1;
+    if (!slot || !sw_slot_may_write_body(stream, slot, side)) return -1;
     slot->touched = true;
     return sw_buffer_splice(&slot->side[side].body, at, replaced, data, length) ? 0 : -1;
 }

@@ -98,7 +98,7 @@ static void forget_woken(sw_stream *stream) {
     stream->is_woken = false;
 }
 
-/* A stream inside an event, its end too, cannot be settled now: it meets the dead VM by itself. */
+/* A stream inside an event, its end too, cannot be settled now: it looks for dead VMs by itself. */
 int64_t sw_vm_first_stream(const sw_vm *vm) {
     for (const sw_context *context = vm->streams; context; context = context->next)
         if (!context->stream->in_event) return context->stream->owner;

@@ -60,7 +60,7 @@ typedef struct {
     bool ended;          /* the last byte has arrived here and waits */
     bool ended_by_head;  /* there is no body but what the filter itself makes */
     bool has_trailers;   /* trailers wait behind it */
-    bool resume;         /* continue_stream was called while stopped */
+    bool resume;         /* continue_stream was called while stopped, or by the callback that stops it */
     bool watermark;      /* stopped with back-pressure instead of a limit */
     sw_buffer body;      /* what the filter sees as the body, and holds while stopped */
 } sw_slot_side;
@@ -94,6 +94,8 @@ typedef struct sw_stream {
     sw_slot *slots;
     uint16_t slots_size, count;
     bool open, logging, in_event, reset, is_woken, failed;
+    const sw_slot *called;       /* whose callback of headers, body or trailers runs now, and of which side */
+    int called_side;
     int32_t end_of_stream_call;  /* -1, or the side whose body callback with end_of_stream runs now */
     uint8_t phase;               /* the event that runs: a SW_ON_… */
     uint8_t protocol;            /* 0 = HTTP/1.1, 1 = HTTP/1.0, 2 = HTTP/2 */
@@ -135,7 +137,8 @@ const char *sw_stream_body(sw_stream *stream, int side, size_t *length);
 void sw_stream_body_taken(sw_stream *stream, int side);
 
 /* Used by the host calls */
-/* Resumes the filter's side once the guest has returned. Nothing happens unless it is stopped now. */
+/* Resumes the filter's side once the guest has returned, if it is stopped then: it must be stopped now, or this must be
+ * the callback that stops it (Envoy). A resume does not disarm a later pause. */
 void sw_slot_resume(sw_stream *stream, sw_slot *slot, int side);
 void sw_stream_wake(sw_stream *stream);
 /* Takes a stream off the list of those that were resumed from elsewhere: its owner, or -1. Settle it next. */
@@ -153,6 +156,9 @@ int32_t sw_filter_trailers(sw_stream *stream, sw_slot *slot, int side);
 void sw_filter_log(sw_stream *stream, sw_slot *slot);
 void sw_filter_end(sw_stream *stream, sw_slot *slot);
 bool sw_filter_takes(const sw_slot *slot, int event);
+/* A body may be written while it is in the filter's hands: in its body callbacks, while the filter holds it, and where
+ * the message has none of its own, in the header callback. */
+bool sw_slot_may_write_body(const sw_stream *stream, const sw_slot *slot, int side);
 
 /* native.c: filters in Python. This one is Python's, made by cffi: it never raises, and -1 says that the filter did. */
 int32_t sw_call_native_filter(uint32_t owner, uint32_t filter, uint32_t event, uint64_t length, int32_t end_of_stream);

@@ -55,7 +55,11 @@ class FilterContext:
 
     @property
     def request_body(self) -> bytes:
-        """The bytes in the filter's hands: the chunk that passes, or all that it holds while paused."""
+        """The bytes in the filter's hands: the chunk that passes, or all that it holds while paused.
+
+        It can be set in on_request_body, while the filter holds the request, and in on_request_headers when the request
+        has no body. Raises RuntimeError at other times.
+        """
         return self._body(_REQUEST)
 
     @request_body.setter
@@ -77,18 +81,23 @@ class FilterContext:
         return bytes(ffi.unpack(text, length[0])) if length[0] else b""
 
     def _set_body(self, side: int, data: bytes) -> None:
-        lib.sw_native_set_body(self.stream.native, self._index, side, 0, _WHOLE, data, len(data))
+        if lib.sw_native_set_body(self.stream.native, self._index, side, 0, _WHOLE, data, len(data)):
+            raise RuntimeError("a body can be changed in its own callbacks and while the filter holds it")
 
     def respond(
         self, status: int, headers: Iterable[tuple[bytes, bytes]] = (), body: bytes = b"", details: str = ""
     ) -> None:
         """Answer instead of the upstream, once the callback has returned. The first answer wins.
 
-        Raises ValueError for a status outside 200 to 999.
+        Raises ValueError for a status outside 200 to 999 and for a field that RFC 9110 does not allow.
         """
         if not 200 <= status <= 999:
             raise ValueError(f"no status of a response: {status}")
-        pairs, text = encode_pairs(list(headers)), details.encode()
+        fields = list(headers)
+        for name, value in fields:
+            if not lib.sw_is_valid_field(name, len(name), value, len(value)):
+                raise ValueError(f"no field of a response: {name!r}: {value!r}")
+        pairs, text = encode_pairs(fields), details.encode()
         lib.sw_native_local_response(
             self.stream.native, status, pairs, len(pairs), body, len(body), text, len(text)
         )

@@ -99,6 +99,15 @@ class PluginContext:
             self._timer.cancel()
             self._timer = None
 
+    def retire(self) -> None:
+        """Take no new streams any more; ticks go on until `bind(None)`."""
+        lib.sw_filter_bind(self.filter, ffi.NULL)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether a deferred end has come."""
+        return self.root is None or self.root.is_done
+
     def arm(self, services: Services, after: Callable[[], None]) -> None:
         """Follow the guest's tick period; `after` is called behind every tick.
 

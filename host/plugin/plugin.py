@@ -15,12 +15,15 @@ from abi.types import LogLevel
 from host.errors import PluginStartError
 from host.plugin import lines, streams
 from host.plugin.build import Built, FailurePolicy, Key, PluginSettings, build, configure
-from host.plugin.context import PluginContext, RootContext
+from host.plugin.context import PluginContext
 from host.plugin.services import Services
 from host.wasm.module import Module
 from host.wasm.vm import GuestFailed, WasmVM
 
 __all__ = ["FailurePolicy", "Key", "Plugin", "PluginSettings"]
+
+_LONGEST_END = 5.0
+"""Seconds that a plugin context may take between on_done and proxy_done."""
 
 Refused = dict[Key, PluginStartError]
 
@@ -35,6 +38,7 @@ class Plugin:
         self.last_failure: GuestFailed | None = None
         self._services = services
         self._contexts: dict[Key, PluginContext] = {}
+        self._ending: list[PluginContext] = []  # they have deferred their end
         self._current: Built | None = None
         self._spare: Built | None = None
         self._building = False
@@ -140,41 +144,51 @@ class Plugin:
         if context.users > 0:
             return
         del self._contexts[key]
-        root = context.root
-        context.bind(None)
         for built in (self._current, self._spare):
             if built is not None:
                 built.roots.pop(key, None)
-        if root is not None:
-            self._end(root)
-        if self._retired and not self._contexts:
-            self.close()
+        self._end(context)
+        self._close_if_retired()
 
-    def _end(self, root: RootContext) -> None:
-        """Done and delete; a guest that defers its end is given some seconds to call proxy_done."""
+    def _end(self, context: PluginContext) -> None:
+        """Done and delete; a guest that defers its end has some seconds, and its ticks, to call proxy_done."""
+        context.retire()
+        root = context.root
+        if root is None:
+            return
         try:
-            if root.done():
-                root.delete()
-            else:
-                self._services.call_later(1.0, lambda: self._end_deferred(root, 5))
+            is_done = root.done()
         except GuestFailed:
             self.recover()
+        else:
+            if is_done or self._closed:
+                self._delete(context)
+            else:
+                self._ending.append(context)
+                self._services.call_later(_LONGEST_END, lambda: self._delete(context))
         lines.deliver()
 
-    def _end_deferred(self, root: RootContext, tries: int) -> None:
-        if not root.is_done and tries and not self._closed:
-            self._services.call_later(1.0, lambda: self._end_deferred(root, tries - 1))
+    def _delete(self, context: PluginContext) -> None:
+        if context in self._ending:
+            self._ending.remove(context)
+        root = context.root
+        context.bind(None)
+        if root is None:
             return
         try:
             root.delete()
         except GuestFailed:
             self.recover()
         lines.deliver()
+        self._close_if_retired()
 
     def retire(self) -> None:
-        """Close as soon as the last context has been given back."""
+        """Close as soon as the last context has been given back and has ended."""
         self._retired = True
-        if not self._contexts:
+        self._close_if_retired()
+
+    def _close_if_retired(self) -> None:
+        if self._retired and not self._closed and not self._contexts and not self._ending:
             self.close()
 
     def close(self) -> None:
@@ -183,6 +197,8 @@ class Plugin:
         for key, context in list(self._contexts.items()):
             context.users = 1
             self.release(key)
+        for context in list(self._ending):
+            self._delete(context)
         self._current = self._spare = None
 
     # --- VMs
@@ -266,8 +282,10 @@ class Plugin:
 
     def after_guest(self) -> None:
         """Do what a guest has asked for beside its result: ticks; and see to log lines and failures."""
-        for context in list(self._contexts.values()):
+        for context in [*self._contexts.values(), *self._ending]:
             context.arm(self._services, self._after_tick)
+        for context in [ending for ending in self._ending if ending.is_done]:
+            self._delete(context)
         lines.deliver()
         self.recover()
 

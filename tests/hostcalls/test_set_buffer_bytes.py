@@ -1,0 +1,76 @@
+"""proxy_set_buffer_bytes."""
+
+from __future__ import annotations
+
+import pytest
+
+from abi import BufferType, Status
+from tests.hostcalls.relays import expect, in_phases, run
+
+ALL = 0xFFFFFFFF
+
+
+@pytest.mark.parametrize(
+    ("start", "length", "data", "body"),
+    [
+        (0, ALL, b"new", b"new"),
+        (0, 0x7FFFFFFF, b"longer than before", b"longer than before"),
+        (0, ALL, b"", b""),
+        (0, 0, b"pre", b"prehello"),
+        (0, 1, b"partial.replace.", b"partial.replace.ello"),
+        (0, 1, b"", b"ello"),
+        (5, 0, b".end", b"hello.end"),
+        (0x7FFFFFFF, 0, b".end", b"hello.end"),
+        (ALL, ALL, b".end", b"hello.end"),
+        (12, 3, b"Wasm", b"helloWasm"),
+        (2, 1, b"LL", b"heLLlo"),
+        (2, ALL, b"y", b"hey"),
+        (1, 3, b"", b"ho"),
+        (2, 0, b"-", b"he-llo"),
+    ],
+)
+@pytest.mark.parametrize("side", ["request", "response"])
+def test_a_range_of_the_body_gives_way_to_the_data(
+    side: str, start: int, length: int, data: bytes, body: bytes
+) -> None:
+    """EH PrependAndAppendToBody, PartialReplaceBody, PartialRemoveBody; K 114, 116 (offsets and lengths).
+
+    In the middle Envoy says BAD_ARGUMENT; ours is the specification's splice.
+    """
+    kind = BufferType.HTTP_REQUEST_BODY if side == "request" else BufferType.HTTP_RESPONSE_BODY
+    outcome = run((f"{side}_body", "proxy_set_buffer_bytes", kind, start, length, data), body=b"hello")
+    assert outcome.statuses == [Status.OK]
+    message = outcome.stream.to_upstream if side == "request" else outcome.stream.to_client
+    assert message.body == body
+
+
+def test_a_body_is_writable_in_its_own_phase_alone() -> None:
+    """Elsewhere it is not in the filter's hands."""
+    outside = dict.fromkeys(("vm_start", "configure", "tick", "log", "done", "delete"), Status.NOT_FOUND)
+    assert in_phases("proxy_set_buffer_bytes", 0, 0, 0, b"x") == expect(
+        Status.BAD_ARGUMENT, request_body=Status.OK, context_create=Status.BAD_ARGUMENT, **outside
+    )
+    before = dict.fromkeys(
+        ["context_create", "request_headers", "request_body", "request_trailers"], Status.NOT_FOUND
+    )
+    assert in_phases("proxy_set_buffer_bytes", 1, 0, 0, b"x") == expect(
+        Status.BAD_ARGUMENT, response_body=Status.OK, **outside, **before
+    )
+
+
+@pytest.mark.parametrize("kind", [2, 3, 4, 5, 6, 7, 8, 9, ALL])
+def test_other_buffers_cannot_be_written(kind: int) -> None:
+    """Configurations and what calls bring are read-only."""
+    assert in_phases("proxy_set_buffer_bytes", kind, 0, 0, b"x") == expect(Status.BAD_ARGUMENT)
+
+
+def test_edits_of_one_callback_add_up() -> None:
+    """Each sees what the one before made."""
+    outcome = run(
+        ("request_body", "proxy_set_buffer_bytes", 0, 0, ALL, b"abc"),
+        ("request_body", "proxy_set_buffer_bytes", 0, 1, 1, b"-"),
+        ("request_body", "proxy_set_buffer_bytes", 0, 0x7FFFFFFF, 0, b"d"),
+        ("request_body", "proxy_get_buffer_status", 0, 0x1000, 0x1004),
+    )
+    assert outcome.stream.to_upstream.body == b"a-cd"
+    assert outcome.number() == 4
