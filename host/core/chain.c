@@ -37,14 +37,19 @@ sw_local_response *sw_stream_begin_local_response(sw_stream *stream, uint32_t st
     return local;
 }
 
-/* A filter's VM is gone under this exchange: 503 where the client has seen nothing yet, else the exchange is cut. */
+static bool is_complete(const sw_stream *stream) {
+    return stream->side[SW_REQUEST].end_out && stream->side[SW_RESPONSE].end_out;
+}
+
+/* A filter's VM is gone under this exchange: 503 where the client has seen nothing yet, else the exchange is cut: what
+ * the filter held of either side cannot be made good. */
 static void fail(sw_stream *stream, sw_slot *slot) {
     if (slot->context.vm) sw_context_leave(&slot->context);
     slot->created = slot->skipped = true;
     stream->flags |= SW_VM_DIED;
     if (stream->logging) return;
     if (stream->side[SW_RESPONSE].head_out) {
-        stream->reset = !stream->side[SW_RESPONSE].end_out;
+        if (!is_complete(stream)) stream->reset = true;
         return;
     }
     stream->failed = true;
@@ -322,8 +327,7 @@ static void look_for_dead(sw_stream *stream) {
     for (uint16_t i = 0; i < stream->count; i++) {
         sw_slot *slot = &stream->slots[i];
         if (slot->filter->kind == SW_FILTER_NATIVE || !slot->context.vm || !sw_vm_is_failed(slot->context.vm)) continue;
-        bool is_over = stream->side[SW_RESPONSE].end_out;
-        if (is_over || stream->failed || (slot->filter->policy == SW_FAIL_OPEN && !slot->touched)) {
+        if (is_complete(stream) || stream->failed || (slot->filter->policy == SW_FAIL_OPEN && !slot->touched)) {
             sw_context_leave(&slot->context);
             slot->skipped = true;
         } else {

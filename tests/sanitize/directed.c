@@ -244,6 +244,23 @@ static void nothing_passes_filters_after_a_reset(void) {
     CHECK(!(respond(false) & ~(uint32_t)SW_RESET) && t.seen == 1);
 }
 
+static bool hold_then_trap(stub_guest *guest, const stub_export *self, const int32_t *arguments, int32_t *result) {
+    (void)arguments;
+    *result = is_named(self, "proxy_on_request_body");
+    return *result && t.seen++ ? stub_trap(guest, "unreachable") : true;
+}
+/* The bytes that the filter held are lost: those behind them must not leave in their place. */
+static void failure_behind_the_response_cuts_the_request(void) {
+    script = hold_then_trap;
+    open_chain("w", 100);
+    sw_stream_on_headers(t.stream, SW_REQUEST, false);
+    sw_stream_on_body(t.stream, SW_REQUEST, "first", 5, false);
+    CHECK(respond(true) & SW_RESPONSE_END);
+    uint32_t flags = sw_stream_on_body(t.stream, SW_REQUEST, "second", 6, false);
+    CHECK(flags & SW_RESET && !(flags & (SW_REQUEST_BODY | SW_REQUEST_END)));
+    CHECK(!(sw_stream_on_body(t.stream, SW_REQUEST, "third", 5, true) & (SW_REQUEST_BODY | SW_REQUEST_END)));
+}
+
 static bool exit_with(stub_guest *guest, const stub_export *self, const int32_t *arguments, int32_t *result) {
     (void)arguments;
     *result = 0;
@@ -285,7 +302,7 @@ static const struct { const char *name; void (*test)(void); } facts[] = {
     FACT(native_filter_that_always_fails_ends), FACT(failure_in_the_response_pass_starts_no_second_one),
     FACT(full_buffer_does_not_block), FACT(field_of_fourteen_bytes_is_added), FACT(empty_map_is_an_empty_property),
     FACT(stream_outlives_its_plugin_context), FACT(stream_in_an_event_is_not_offered_for_settling),
-    FACT(nothing_passes_filters_after_a_reset),
+    FACT(nothing_passes_filters_after_a_reset), FACT(failure_behind_the_response_cuts_the_request),
 };
 
 void test_directed(const char *wanted) {

@@ -54,6 +54,6 @@ int main(int count, char **arguments) {
     run("messages", fuzz_messages, rounds ? rounds : 150000, wanted);
     run("containers", fuzz_containers, rounds ? rounds : 20000, wanted);
     CHECK(stub_alive == 0);
-    printf("allocations refused: %lu\n", memory_failures);
+    printf("allocations refused: %lu\n", memory_refused);
     return 0;
 }

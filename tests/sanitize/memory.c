@@ -4,7 +4,7 @@
 #include "memory.h"
 
 unsigned memory_fails_one_in;
-unsigned long memory_failures;
+unsigned long memory_failures, memory_refused;
 static unsigned long state = 88172645463325252ul;
 
 static int fails(void) {
@@ -14,6 +14,7 @@ static int fails(void) {
     state ^= state << 17;
     if (state % memory_fails_one_in) return 0;
     memory_failures++;
+    memory_refused++;
     return 1;
 }
 
