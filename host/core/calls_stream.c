@@ -57,7 +57,10 @@ SW_HOSTCALL(proxy_send_local_response) {
     if (!details || !body || !pairs) return SW_INVALID_MEMORY_ACCESS;
     sw_stream *stream = sw_effective_stream(vm);
     if (!stream || stream->logging || status < 200 || status > 999) return SW_BAD_ARGUMENT;
-    if (stream->local.pending || stream->local.active || stream->reset) return SW_OK;
+    if (stream->local.pending || stream->local.active || stream->reset) {
+        stream->answered_in_vain = true;
+        return SW_OK;
+    }
     if (stream->side[SW_RESPONSE].head_out) {
         stream->reset = !stream->side[SW_RESPONSE].end_out;
         sw_stream_wake(stream);

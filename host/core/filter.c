@@ -48,8 +48,10 @@ static int32_t call(sw_stream *stream, sw_slot *slot, int event, uint32_t length
     stream->phase = (uint8_t)event;
     stream->called = event < SW_ON_LOG ? slot : NULL;
     stream->called_side = event < SW_ON_RESPONSE_HEADERS ? SW_REQUEST : SW_RESPONSE;
+    stream->answered_in_vain = false;
     int32_t result = make_call(stream, slot, event, length, end_of_stream);
     stream->called = NULL;
+    if (stream->answered_in_vain && result > 0) result = 0; /* it pauses for its answer: there is one already */
     return result;
 }
 

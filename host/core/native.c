@@ -34,8 +34,8 @@ int sw_native_reset(sw_stream *stream) {
 
 int sw_native_local_response(sw_stream *stream, uint32_t status, const char *pairs, size_t pairs_length, const char *body,
                              size_t body_length, const char *details, size_t details_length) {
-    if (!stream->open || stream->logging || stream->local.pending || stream->local.active || stream->side[SW_RESPONSE].head_out)
-        return -1;
+    stream->answered_in_vain = stream->local.pending || stream->local.active;
+    if (!stream->open || stream->logging || stream->answered_in_vain || stream->side[SW_RESPONSE].head_out) return -1;
     sw_local_response *local = sw_stream_begin_local_response(stream, status);
     sw_stream_wake(stream);
     return sw_headers_set_pairs(&local->headers, pairs, pairs_length) || !sw_buffer_append(&local->body, body, body_length) ||

@@ -96,6 +96,7 @@ typedef struct sw_stream {
     bool open, logging, in_event, reset, is_woken, failed;
     const sw_slot *called;       /* whose callback of headers, body or trailers runs now, and of which side */
     int called_side;
+    bool answered_in_vain;       /* that callback has sent an answer behind the one that won */
     int32_t end_of_stream_call;  /* -1, or the side whose body callback with end_of_stream runs now */
     uint8_t phase;               /* the event that runs: a SW_ON_… */
     uint8_t protocol;            /* 0 = HTTP/1.1, 1 = HTTP/1.0, 2 = HTTP/2 */

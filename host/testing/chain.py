@@ -82,7 +82,8 @@ class ChainHost:
         self._filters: list[Filter] = []
         self._open: list[HostedStream] = []
         try:
-            self._filters += [self._filter(item) for item in filters]
+            for item in filters:
+                self._filters.append(self._filter(item))
         except PluginError as error:
             for line in self._services.lines:
                 error.add_note(f"{line.plugin}: {line.level.name}: {line.message}")
