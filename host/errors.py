@@ -45,6 +45,10 @@ class ConfigError(HostError):
         super().__init__("\n".join(map(str, self.problems)))
 
 
+class ListenError(HostError):
+    """An address that cannot be listened on."""
+
+
 class PluginError(HostError):
     """A plugin that cannot do its work.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -66,12 +67,14 @@ class Route:
 
     `trust_content_length` sends a Content-Length on although a filter may change the body: the operator says that none
     does, and bodies stream without a hold or chunked coding. A count that comes out wrong ends the connection.
+    `enable_websocket` lets the client upgrade its connection; else an Upgrade is a field of the hop, and ends here.
     """
 
     id: str
     chain: FilterChain
     upstream: Upstream
     trust_content_length: bool = False
+    enable_websocket: bool = False
 
 
 Match = Callable[["Exchange"], Route | None]
@@ -121,6 +124,8 @@ class Exchange(HttpStream):
             self._answer_bare(404, "404 Route Not Found")
             return
         self._upstream = route.upstream
+        if head & UPGRADE and not route.enable_websocket:
+            self._head = head = head & ~UPGRADE
         chain = route.chain
         self.open(chain, self._info or self._connection_info())
         self._filters_request, self._filters_response = chain.wants_request_body, chain.wants_response_body
@@ -145,6 +150,14 @@ class Exchange(HttpStream):
     def target(self) -> tuple[bytes, bytes, bytes]:
         """Return (:authority, :method, path without query) of the request, as it came: for routing."""
         return target_of(self._request_pointer, self._head)
+
+    def new_request_id(self) -> str:
+        """Return the client's X-Request-Id, else process, connection and the request's number on it."""
+        given = self.request_headers.get(b"x-request-id")
+        if given:
+            return given[:128].decode("latin-1")
+        assert self._info is not None
+        return f"{os.getpid()}-{self._info.id}-{self._downstream.requests}"
 
     def _connection_info(self) -> ConnectionInfo:
         transport = self._downstream.transport

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import dataclasses
 import logging
+import os
 import socket
 from collections.abc import Sequence
 from types import TracebackType
@@ -19,7 +20,7 @@ import uvloop
 
 from host.assembly import Assembly, Surroundings, assemble
 from host.config import Config, HttpLimits, Listen
-from host.errors import ConfigError, Problem
+from host.errors import ConfigError, ListenError, Problem
 from host.exchange import Exchange, Route
 from host.http.deadlines import Deadlines
 from host.http.downstream import Downstream
@@ -31,6 +32,8 @@ from host.upstream.dial import TcpDialer
 from host.wasm.cache import ModuleCache
 
 logger = logging.getLogger("sluiceway")
+
+_NAMED = 10  # routes that a log line lists
 
 
 class Proxy:
@@ -50,6 +53,7 @@ class Proxy:
         self._server: Server | None = None
         self._services: LoopServices | None = None
         self._around: Surroundings | None = None
+        self._changing = asyncio.Lock()
 
     @property
     def address(self) -> tuple[str, int]:
@@ -64,23 +68,23 @@ class Proxy:
     async def start(self, sockets: Sequence[socket.socket] | None = None) -> None:
         """Load the plugins and listen, on bound sockets if given, else on the addresses of the configuration.
 
-        Plugins that do not come up take their routes down to 503 and are logged; the rest is served. Raises OSError
-        when an address cannot be listened on.
+        Plugins that do not come up take their routes down to 503 and are logged; the rest is served. Raises
+        ListenError when an address cannot be listened on.
         """
         loop = asyncio.get_running_loop()
+        bound = list(sockets) if sockets is not None else bind(self.config.listen)
         self._services = LoopServices(loop, self._log)
         deadlines = Deadlines(loop.time)
         self._around = Surroundings(self._services, deadlines, TcpDialer(), self._cache or ModuleCache())
-        bound = list(sockets) if sockets is not None else bind(self.config.listen)
         try:
             self._assembly = await assemble(self.config, self._around)
-            for problem in self._assembly.problems:
-                logger.error("%s", problem)
+            _tell(self._assembly)
             self._server = Server(self._exchange, deadlines, http_settings(self.config.http))
             await self._server.start(bound)
         except BaseException:
             for each in bound:
                 each.close()
+            await self.close()
             raise
         self.addresses = [each.getsockname()[:2] for each in bound]
 
@@ -88,8 +92,9 @@ class Proxy:
         return Exchange(downstream, self._match)
 
     def _match(self, exchange: Exchange) -> Route | None:
-        assert self._assembly is not None
-        return self._assembly.router.match(*exchange.target())
+        assembly = self._assembly
+        assert assembly is not None
+        return assembly.router.match(*exchange.target()) or assembly.unmatched
 
     async def reload(self, config: Config) -> None:
         """Serve another configuration from now on; requests in flight end on the old one.
@@ -97,15 +102,17 @@ class Proxy:
         Raises ConfigError when a plugin does not load or refuses its configuration: the old configuration then stays.
         Addresses and limits of the HTTP side are those of the start.
         """
-        assert self._assembly is not None
-        assert self._around is not None
-        new = await assemble(config, self._around, self._assembly)
-        if new.problems:
-            new.retire(self._assembly)
-            raise ConfigError(new.problems)
-        old, self._assembly = self._assembly, new
-        self.config = config
-        old.retire(new)
+        async with self._changing:
+            old = self._assembly
+            assert old is not None
+            assert self._around is not None
+            new = await assemble(config, self._around, old)
+            if new.problems:
+                new.retire(old)
+                raise ConfigError(new.problems)
+            self._assembly = new
+            self.config = config
+            old.retire(new)
 
     async def drain(self, within: float) -> bool:
         """Accept no more and let requests finish; returns whether all did in so many seconds."""
@@ -116,8 +123,9 @@ class Proxy:
         if self._server is not None:
             await self._server.close()
             self._server = None
+            await asyncio.sleep(0)  # connections that were cut off tell their exchanges
         if self._assembly is not None:
-            self._assembly.retire(None)
+            self._assembly.close()
             self._assembly = None
         if self._services is not None:
             self._services.close()
@@ -142,8 +150,19 @@ class Proxy:
             uvloop.run(serve())
 
 
+def _tell(assembly: Assembly) -> None:
+    for problem in assembly.problems:
+        logger.error("%s", problem)
+    if down := assembly.unavailable:
+        named = ", ".join(down[:_NAMED]) + (", …" if len(down) > _NAMED else "")
+        logger.error("%d of %d routes answer 503: %s", len(down), len(assembly.config.routes), named)
+
+
 def bind(addresses: Sequence[Listen], *, reuse_port: bool = False) -> list[socket.socket]:
-    """Return a bound, listening socket for each address. Raises OSError that names the address."""
+    """Return a bound, listening socket for each address. Raises ListenError.
+
+    `reuse_port`: others of ours may be bound to the same addresses.
+    """
     bound: list[socket.socket] = []
     try:
         for listen in addresses:
@@ -156,10 +175,13 @@ def bind(addresses: Sequence[Listen], *, reuse_port: bool = False) -> list[socke
     except OSError as error:
         for each in bound:
             each.close()
-        raise OSError(
-            error.errno, f"cannot listen on {listen.host}:{listen.port}: {error.strerror}"
-        ) from error
+        raise ListenError(f"cannot listen on {listen.host}:{listen.port}: {_reason(error)}") from error
     return bound
+
+
+def _reason(error: OSError) -> str:
+    # socket.create_server puts the address into strerror once more, in its own form.
+    return os.strerror(error.errno) if error.errno and error.errno > 0 else str(error.strerror or error)
 
 
 def http_settings(limits: HttpLimits) -> HttpSettings:
@@ -169,7 +191,8 @@ def http_settings(limits: HttpLimits) -> HttpSettings:
         max_fields=limits.max_headers,
         max_body_bytes=limits.client_max_body_size,
         max_connections=limits.worker_connections,
-        max_requests=limits.keepalive_requests,
+        # nginx: a timeout of 0 turns keep-alive off.
+        max_requests=limits.keepalive_requests if limits.keepalive_timeout else 1,
         head_timeout=limits.client_header_timeout,
         body_timeout=limits.client_body_timeout,
         keepalive_timeout=limits.keepalive_timeout,

@@ -1,10 +1,13 @@
-"""What plugins need of their surroundings, from an event loop: timers, a helper thread, the log."""
+"""What plugins need of their surroundings, from an event loop: timers, helper threads, the log."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Callable
+import os
+import threading
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -24,31 +27,45 @@ _LEVELS = {
     LogLevel.CRITICAL: logging.CRITICAL,
 }
 
+_HELPERS = 2  # a module that compiles for seconds must not keep another plugin's next VM waiting
+_NICENESS = 10
+
 
 class LoopServices:
-    """`host.plugin.services.Services` of a worker. One thread builds VMs, so that they never crowd out the loop."""
+    """`host.plugin.services.Services` of a worker, and its helper threads for what would hold up the loop."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, log: Log | None = None) -> None:
         self._loop = loop
         self._log = log
-        self._builder = ThreadPoolExecutor(max_workers=1, thread_name_prefix="plugin-build")
+        self._helpers = ThreadPoolExecutor(
+            _HELPERS, thread_name_prefix="plugin-build", initializer=_yield_to_loop
+        )
 
     def call_later(self, seconds: float, callback: Callable[[], None]) -> asyncio.TimerHandle:
         """Call back on the loop."""
         return self._loop.call_later(seconds, callback)
 
+    def soon(self, callback: Callable[[], None]) -> None:
+        """Call back in the loop's next turn. From any thread; nothing happens once the loop is closed."""
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(callback)
+
+    def run(self, work: Callable[[], T]) -> Awaitable[T]:
+        """Run `work` on a helper thread and wait for its result."""
+        return self._loop.run_in_executor(self._helpers, work)
+
     def in_background(self, work: Callable[[], T], done: Callable[[T | BaseException], None]) -> None:
-        """Run `work` on the helper thread and `done` on the loop."""
+        """Run `work` on a helper thread and `done` on the loop; neither once the services are closed."""
 
         def run() -> None:
             try:
                 result: T | BaseException = work()
             except BaseException as error:
                 result = error
-            if not self._loop.is_closed():
-                self._loop.call_soon_threadsafe(done, result)
+            self.soon(lambda: done(result))
 
-        self._builder.submit(run)
+        with contextlib.suppress(RuntimeError):
+            self._helpers.submit(run)
 
     def guest_lines(self, plugin: str, context: int, request: str, lines: list[tuple[int, bytes]]) -> None:
         """Write what a guest logged."""
@@ -61,4 +78,10 @@ class LoopServices:
 
     def close(self) -> None:
         """Build no more VMs."""
-        self._builder.shutdown(wait=False, cancel_futures=True)
+        self._helpers.shutdown(wait=False, cancel_futures=True)
+
+
+def _yield_to_loop() -> None:
+    """Let the loop's thread go first where both want the CPU. Linux has a niceness for each thread."""
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)

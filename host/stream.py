@@ -65,11 +65,11 @@ class HttpStream:
         "_is_open",
         "_length",
         "_number",
+        "_request_id",
         "_upstream_info",
         "chain",
         "native",
         "request_headers",
-        "request_id",
         "request_trailers",
         "response_headers",
         "response_trailers",
@@ -81,7 +81,7 @@ class HttpStream:
         maps = [HeaderMap.view(lib.sw_stream_map(self.native, kind), self.native) for kind in range(4)]
         self.request_headers, self.request_trailers, self.response_headers, self.response_trailers = maps
         self.chain: FilterChain = EMPTY
-        self.request_id = ""
+        self._request_id = ""
         self.user_state: dict[int, Any] | None = None
         self._length = ffi.new("size_t *")
         self._number = -1
@@ -96,6 +96,21 @@ class HttpStream:
             streams.leave(self._number)
             raise MemoryError("no memory for a stream")
         self._is_open = True
+
+    @property
+    def request_id(self) -> str:
+        """The request's name in log lines; made when the first line needs it."""
+        if not self._request_id:
+            self._request_id = self.new_request_id()
+        return self._request_id
+
+    @request_id.setter
+    def request_id(self, name: str) -> None:
+        self._request_id = name
+
+    def new_request_id(self) -> str:
+        """Return a name for the request; to be overridden."""
+        return ""
 
     @property
     def is_open(self) -> bool:
@@ -230,3 +245,4 @@ class HttpStream:
         streams.leave(self._number)
         self.chain = EMPTY
         self.user_state = None
+        self._request_id = ""

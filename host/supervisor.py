@@ -12,10 +12,7 @@ import logging
 import os
 import signal
 import socket
-import sys
-import time
 from collections.abc import Callable
-from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
 
 from host import config as configs
@@ -23,18 +20,18 @@ from host import log as logs
 from host.config import Config, Listen
 from host.errors import ConfigError
 from host.proxy import bind
+from host.workplace import Workplace
 
 logger = logging.getLogger("sluiceway")
 
-_SHORT_LIFE = 10.0  # a worker that dies sooner is started again after a growing pause
-_LONGEST_PAUSE = 30.0
+_AT_RESTART = ("listen", "workers", "http", "log")
 
 
 def serve(source: Path | Config, listen: Listen | None = None, workers: int | None = None) -> int:
     """Serve a configuration file, or a Config, until told to stop; returns the exit status.
 
     `listen` and `workers` take the place of what the configuration says. Raises ConfigError for a file that cannot be
-    used, OSError when an address cannot be listened on.
+    used, ListenError when an address cannot be listened on.
     """
 
     def load() -> Config:
@@ -43,184 +40,130 @@ def serve(source: Path | Config, listen: Listen | None = None, workers: int | No
             loaded = dataclasses.replace(loaded, listen=(listen,))
         return loaded if workers is None else dataclasses.replace(loaded, workers=workers)
 
+    _open_standard_streams()
     first = load()
     log = logs.setup(first.log.level, first.log.format)
-    supervisor = Supervisor(first, load)
     try:
-        return asyncio.run(supervisor.run())
+        return asyncio.run(Supervisor(first, load).run())
     finally:
         log.flush()
+
+
+def _open_standard_streams() -> None:
+    """Fill closed ones of 0 to 2: a socket that got such a number would receive what is written to standard error."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number
 
 
 class Supervisor:
     """Keeps `config.workers` workers running."""
 
     def __init__(self, config: Config, load: Callable[[], Config]) -> None:
+        """Bind the addresses. Raises ListenError."""
         self.config = config
         self._load = load
         count = config.workers or len(os.sched_getaffinity(0))
-        self.workers = [_Worker(number, self, bind_all(config, count > 1)) for number in range(1)]
-        addresses = [Listen(*each.getsockname()[:2]) for each in self.workers[0].sockets]
-        same = dataclasses.replace(
-            config, listen=tuple(addresses)
-        )  # a port that the system chose is now known
-        self.workers += [_Worker(number, self, bind_all(same, True)) for number in range(1, count)]
-        self.addresses = addresses
-        self.stopping = False
-        self._stop_order: asyncio.Event | None = None
+        sockets = bind_all(config.listen, count)
+        self.addresses = [Listen(*each.getsockname()[:2]) for each in sockets[0]]
+        self.workplaces = [Workplace(number, self, own) for number, own in enumerate(sockets)]
+        self.stopping = asyncio.Event()
+        self._has_served = False
 
     async def run(self) -> int:
         """Start the workers and wait for the order to stop."""
         loop = asyncio.get_running_loop()
-        self._stop_order = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_stop)
         loop.add_signal_handler(signal.SIGHUP, self._on_reload)
-        tasks = [loop.create_task(self.workers[0].keep())]
-        await self.workers[0].came_up.wait()  # the others find its modules compiled
-        tasks += [loop.create_task(worker.keep()) for worker in self.workers[1:]]
-        for worker in self.workers:
-            await worker.came_up.wait()
-        if not self.stopping:
-            listed = ", ".join(f"http://{_authority(listen)}" for listen in self.addresses)
-            counts = f"{len(self.config.routes)} routes, {len(self.config.plugins)} plugins"
-            logger.info("serving on %s: %s, %d workers", listed, counts, len(self.workers))
-        await self._stop_order.wait()
-        statuses = await asyncio.gather(*tasks)
-        return max(statuses)
+        first, *others = self.workplaces
+        tasks = [loop.create_task(first.keep())]
+        await first.settled.wait()  # the others find its modules compiled
+        tasks += [loop.create_task(each.keep()) for each in others]
+        for each in others:
+            await each.settled.wait()
+        if not self.stopping.is_set():
+            self._tell()
+            if not self._has_served:
+                logger.error("no worker has come up; trying again")
+        return max(await asyncio.gather(*tasks))
+
+    def _tell(self) -> None:
+        listed = ", ".join(f"http://{_authority(listen)}" for listen in self.addresses)
+        counts = f"routes: {len(self.config.routes)}, plugins: {len(self.config.plugins)}"
+        if up := sum(each.is_up for each in self.workplaces):
+            logger.info("serving on %s; %s, workers: %d", listed, counts, up)
+            self._has_served = True
 
     def _on_stop(self) -> None:
-        if self.stopping:
+        if self.stopping.is_set():
             logger.warning("told to stop again: stopping at once")
-            for worker in self.workers:
-                worker.kill()
+            for each in self.workplaces:
+                each.kill()
             return
-        self.stopping = True
+        self.stopping.set()
         logger.info("stopping: %g seconds for requests in flight", self.config.shutdown_timeout)
-        for worker in self.workers:
-            worker.drain(self.config.shutdown_timeout)
-        assert self._stop_order is not None
-        self._stop_order.set()
+        for each in self.workplaces:
+            each.drain(self.config.shutdown_timeout)
 
     def _on_reload(self) -> None:
+        if self.stopping.is_set():
+            return
         try:
             new = self._load()
         except ConfigError as error:
-            logger.error("not reloaded, the configuration has problems:\n%s", error)
+            for problem in error.problems:
+                logger.error("%s", problem)
+            logger.error("not reloaded: the configuration has %d problems", len(error.problems))
             return
         except Exception:
             logger.exception("not reloaded")
             return
-        if (new.listen, new.workers, new.http) != (self.config.listen, self.config.workers, self.config.http):
-            logger.warning("addresses, workers and HTTP limits change with a restart only")
-            new = dataclasses.replace(
-                new, listen=self.config.listen, workers=self.config.workers, http=self.config.http
-            )
-        for worker in self.workers:
-            worker.reload(new)
-
-    def reloaded(self, worker: _Worker, config: Config, refused: list[str]) -> None:
-        """A worker has answered. Workers judge alike: what one accepts becomes what new workers get."""
-        if refused:
-            lines = "\n".join(refused)
-            logger.error("not reloaded, plugins did not come up (worker %d):\n%s", worker.number, lines)
+        if kept := [name for name in _AT_RESTART if getattr(new, name) != getattr(self.config, name)]:
+            logger.warning("changed, but taken up by a restart only: %s", ", ".join(kept))
+            new = dataclasses.replace(new, **{name: getattr(self.config, name) for name in kept})
+        if any(each.is_up for each in self.workplaces):
+            for each in self.workplaces:
+                each.reload(new)
         else:
+            self.config = new  # there is nobody to refuse it, and the one before may be why
+
+    def came_up(self, workplace: Workplace) -> None:
+        """A worker serves."""
+        if self._has_served:
+            logger.info("worker %d is up again", workplace.number)
+        elif all(each.settled.is_set() for each in self.workplaces):
+            self._tell()
+
+    def accepted(self, workplace: Workplace, config: Config) -> None:
+        """A worker has taken a configuration over: from now on it is everybody's."""
+        logger.info("reloaded", extra={"fields": {"worker": workplace.number}})
+        if config is not self.config:
             self.config = config
-            logger.info("reloaded (worker %d)", worker.number)
+            for each in self.workplaces:
+                each.reload(config)
+
+    def refused(self, workplace: Workplace, problems: list[str]) -> None:
+        """A worker serves on with what it had."""
+        fields = {"fields": {"worker": workplace.number}}
+        for problem in problems:
+            logger.error("%s", problem, extra=fields)
+        logger.error("not reloaded: plugins did not come up; the last configuration stays", extra=fields)
 
 
-class _Worker:
-    """One worker's place: its sockets, and the process that has them now."""
-
-    def __init__(self, number: int, supervisor: Supervisor, sockets: list[socket.socket]) -> None:
-        self.number = number
-        self.sockets = sockets
-        self.came_up = asyncio.Event()
-        self._supervisor = supervisor
-        self._process: asyncio.subprocess.Process | None = None
-        self._control: Connection | None = None
-        self._sent: list[Config] = []
-        self._pause = 0.0
-
-    async def keep(self) -> int:
-        """Run the process, and another when it dies, until the gateway stops. Returns the last exit status."""
-        while True:
-            began = time.monotonic()
-            status = await self._run_once()
-            self.came_up.set()  # whoever waits for it need not wait for a worker that cannot start
-            if self._supervisor.stopping:
-                return 0 if status in (0, -signal.SIGTERM, -signal.SIGKILL) else 1
-            lived = time.monotonic() - began
-            self._pause = min(max(0.1, self._pause * 2), _LONGEST_PAUSE) if lived < _SHORT_LIFE else 0.0
-            logger.error("worker %d ended (%s); next in %.1f s", self.number, _how(status), self._pause)
-            await asyncio.sleep(self._pause)
-            if self._supervisor.stopping:
-                return 0
-
-    async def _run_once(self) -> int:
-        ours, theirs = Pipe()
-        descriptors = [theirs.fileno(), *(each.fileno() for each in self.sockets)]
-        self._process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "host.worker", *map(str, descriptors), pass_fds=descriptors
-        )
-        theirs.close()
-        self._control = ours
-        loop = asyncio.get_running_loop()
-        loop.add_reader(ours.fileno(), self._receive)
-        self._send(("start", self._supervisor.config))
-        status = await self._process.wait()
-        loop.remove_reader(ours.fileno())
-        ours.close()
-        self._control = None
-        return status
-
-    def _receive(self) -> None:
-        assert self._control is not None
-        try:
-            kind, lines = self._control.recv()
-        except (EOFError, OSError):
-            asyncio.get_running_loop().remove_reader(self._control.fileno())
-            return
-        if kind == "ready":
-            self.came_up.set()
-        elif self._sent:
-            self._supervisor.reloaded(self, self._sent.pop(0), lines)
-
-    def reload(self, config: Config) -> None:
-        """Have the process take another configuration."""
-        if self._send(("reload", config)):
-            self._sent.append(config)
-
-    def drain(self, within: float) -> None:
-        """Have the process finish its requests and end."""
-        self._send(("drain", within))
-
-    def kill(self) -> None:
-        """End the process at once."""
-        if self._process is not None and self._process.returncode is None:
-            self._process.kill()
-
-    def _send(self, order: tuple[str, object]) -> bool:
-        if self._control is None:
-            return False
-        try:
-            self._control.send(order)
-        except OSError:
-            return False  # it is ending: the next one starts with what is current then
-        return True
-
-
-def bind_all(config: Config, reuse_port: bool) -> list[socket.socket]:
-    """Return one worker's sockets, which processes inherit."""
-    sockets = bind(config.listen, reuse_port=reuse_port)
-    for each in sockets:
-        each.set_inheritable(True)
+def bind_all(addresses: tuple[Listen, ...], count: int) -> list[list[socket.socket]]:
+    """Return a list of sockets for each of `count` workers. A port 0 becomes one port for all. Raises ListenError."""
+    if count > 1:
+        # With SO_REUSEPORT alone, a second gateway of the same user would get half of the first one's connections.
+        for each in bind([listen for listen in addresses if listen.port]):
+            each.close()
+    sockets = [bind(addresses, reuse_port=count > 1)]
+    same = [Listen(*each.getsockname()[:2]) for each in sockets[0]]
+    sockets += [bind(same, reuse_port=True) for _ in range(1, count)]
     return sockets
 
 
 def _authority(listen: Listen) -> str:
     return f"[{listen.host}]:{listen.port}" if ":" in listen.host else f"{listen.host}:{listen.port}"
-
-
-def _how(status: int) -> str:
-    return f"signal {signal.Signals(-status).name}" if status < 0 else f"status {status}"

@@ -1,81 +1,104 @@
 """A worker process: one gateway on one event loop, told what to do through a control connection.
 
-Started by the supervisor as `python -m host.worker CONTROL_FD SOCKET_FD…`. When the supervisor is gone, so is the
-worker, after it has finished its requests.
+Started by the supervisor with the file descriptors of the control connection and of the listening sockets. When the
+supervisor is gone, so is the worker, after it has finished its requests.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import logging
+import os
 import signal
 import socket
-import sys
-from multiprocessing.connection import Connection
-from typing import Any
+from typing import NoReturn
 
 import uvloop
 
 from host import log as logs
 from host.config import Config
+from host.control import Control
 from host.errors import ConfigError
 from host.proxy import Proxy
 
 logger = logging.getLogger("sluiceway.worker")
 
+_ORPHAN_SECONDS = 10.0  # for requests in flight when the supervisor has died
+
 
 class Worker:
-    """Obeys `("start", Config)`, `("reload", Config)`, `("drain", seconds)`; answers each with a tuple of its own."""
+    """Obeys `start Config`, `reload Config` and `drain seconds`.
 
-    def __init__(self, control: Connection, sockets: list[socket.socket]) -> None:
+    Answers `ready` to the first, `reloaded` or `refused [problem…]` to the second, and ends at the third.
+    """
+
+    def __init__(self, control: Control, sockets: list[socket.socket]) -> None:
         self._control = control
         self._sockets = sockets
         self._proxy: Proxy | None = None
-        self._orders: asyncio.Queue[tuple[str, Any]] = asyncio.Queue()
+        self._log: logs.Log | None = None
+        self._changes: asyncio.Queue[tuple[str, Config]] = asyncio.Queue()
+        self._stop: asyncio.Future[float] = asyncio.get_running_loop().create_future()
 
     async def run(self) -> int:
-        """Serve until drained. Returns the exit status."""
+        """Serve until told to end. Returns the exit status: 1 when requests had to be cut off."""
         loop = asyncio.get_running_loop()
-        loop.add_reader(self._control.fileno(), self._receive)
-        try:
-            while True:
-                order, argument = await self._orders.get()
-                if order == "start":
-                    await self._start(argument)
-                elif order == "reload":
-                    await self._reload(argument)
-                else:
-                    return await self._drain(argument)
-        finally:
-            loop.remove_reader(self._control.fileno())
+        loop.add_signal_handler(signal.SIGTERM, self._end, _ORPHAN_SECONDS)
+        listening = loop.create_task(self._listen())
+        working = loop.create_task(self._work())
+        await asyncio.wait((working, self._stop), return_when=asyncio.FIRST_COMPLETED)
+        listening.cancel()
+        if not self._stop.done():
+            working.result()  # raises what went wrong
+        working.cancel()
+        status = await self._drain(await self._stop)
+        if self._log is not None:
+            self._log.flush()
+        return status
 
-    def _receive(self) -> None:
-        try:
-            self._orders.put_nowait(self._control.recv())
-        except (EOFError, OSError):
-            asyncio.get_running_loop().remove_reader(self._control.fileno())
-            self._orders.put_nowait(("drain", 10.0))
+    async def _listen(self) -> None:
+        with contextlib.suppress(EOFError):
+            while True:
+                order, argument = await self._control.receive()
+                if order == "drain":
+                    self._end(argument)
+                else:
+                    self._changes.put_nowait((order, argument))
+        self._end(_ORPHAN_SECONDS)
+
+    def _end(self, within: float) -> None:
+        if not self._stop.done():
+            self._stop.set_result(within)
+
+    async def _work(self) -> None:
+        _, config = await self._changes.get()
+        await self._start(config)
+        while True:
+            _, config = await self._changes.get()
+            await self._reload(config)
 
     async def _start(self, config: Config) -> None:
-        log = logs.setup(config.log.level, config.log.format)
-        self._proxy = Proxy(config, log=log)
-        await self._proxy.start(self._sockets)
+        self._log = logs.setup(config.log.level, config.log.format)
+        proxy = Proxy(config, log=self._log)
+        await proxy.start(self._sockets)
+        self._proxy = proxy
         gc.collect()
         gc.freeze()  # what is there now stays: the collector need not look at it again
-        self._answer("ready", [str(problem) for problem in self._proxy.problems])
+        self._control.send("ready", [])
 
     async def _reload(self, config: Config) -> None:
         assert self._proxy is not None
         try:
             await self._proxy.reload(config)
         except ConfigError as error:
-            self._answer("refused", [str(problem) for problem in error.problems])
+            self._control.send("refused", [str(problem) for problem in error.problems])
         except Exception as error:
             logger.exception("reload failed")
-            self._answer("refused", [repr(error)])
+            self._control.send("refused", [repr(error)])
         else:
-            self._answer("reloaded", [])
+            self._control.send("reloaded", [])
 
     async def _drain(self, within: float) -> int:
         if self._proxy is None:
@@ -84,22 +107,17 @@ class Worker:
         await self._proxy.close()
         return 0 if ended else 1
 
-    def _answer(self, kind: str, lines: list[str]) -> None:
-        try:
-            self._control.send((kind, lines))
-        except OSError:
-            logger.warning("the supervisor is gone")
 
-
-def main(arguments: list[str]) -> int:
+def main(arguments: list[str]) -> NoReturn:
     """Run a worker on the file descriptors that the supervisor passed."""
     # Signals of the terminal go to the whole process group: the supervisor decides what they mean.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    control = Connection(int(arguments[0]))
-    sockets = [socket.socket(fileno=int(number)) for number in arguments[1:]]
-    return uvloop.run(Worker(control, sockets).run())
+    end, *sockets = [socket.socket(fileno=int(number)) for number in arguments]
 
+    async def run() -> int:
+        return await Worker(await Control.over(end), sockets).run()
 
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    loop = uvloop.new_event_loop()
+    status = loop.run_until_complete(run())
+    os._exit(status)  # helper threads may compile or resolve for seconds yet, and nobody waits for it

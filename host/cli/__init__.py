@@ -32,7 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         status: int = options.command(options)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # it is where the command was started with it closed
+            sys.stdout.flush()
     except ConfigError as error:
         count = len(error.problems)
         print(f"{error}\n{count} problem{'s' if count > 1 else ''}", file=sys.stderr)

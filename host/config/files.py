@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from host.config.document import Document
-from host.config.model import Config
+from host.config.model import Config, Place
 from host.config.parse import parse
 from host.config.references import check, declared_plugins
-from host.config.resolve import resolve
+from host.config.resolve import PlaceOf, resolve
 from host.config.schema import Gateway, Resources, Whole
 from host.config.validate import Validated, validate
 from host.errors import ConfigError, Problem
@@ -116,7 +116,17 @@ def _finish(gateway: Document, resources: Document) -> Config:
         Gateway.model_construct(**_values(first, Gateway)),
         Resources.model_construct(**_values(last, Resources)),
         Path(gateway.file).absolute().parent,
+        _place_of(gateway),
+        _place_of(resources),
     )
+
+
+def _place_of(document: Document) -> PlaceOf:
+    def place_of(path: tuple[str | int, ...]) -> Place:
+        found = document.problem(path, "")
+        return Place(found.file, found.line, found.path)
+
+    return place_of
 
 
 def _values(validated: Validated, schema: type[Gateway] | type[Resources]) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 Nothing here knows YAML, JSON Schema or any library, so that a worker, or a program that embeds `host`, pays for none of
 them; values pickle, so that one process can read a configuration and another run it. A value made in code is taken as
-it stands: `host.config.load` is what validates. All times are seconds and all sizes bytes.
+it stands: `host.config.load` is what validates. All times are seconds and all sizes bytes. `place` is where a value was
+written, None for one made in code; values that are written in different places are equal none the less.
 """
 
 from __future__ import annotations
@@ -19,6 +20,15 @@ FailurePolicy = Literal["fail_reload", "fail_closed", "fail_open"]
 ResponseOrder = Literal["descending", "reverse"]
 PluginLogLevel = Literal["trace", "debug", "info", "warn", "error", "critical"]
 PassHost = Literal["pass", "node", "rewrite"]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a value was written, in the terms of `host.errors.Problem`."""
+
+    file: str
+    line: int | None
+    path: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +64,7 @@ class WasmPlugin:
     max_request_body_size: int = 1 * MIB
     max_response_body_size: int = 1 * MIB
     log_level: PluginLogLevel = "info"
+    place: Place | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +76,7 @@ class PythonPlugin:
     priority: int = 0
     http_request_phase: HttpRequestPhase = "access"
     search_path: tuple[Path, ...] = ()
+    place: Place | None = field(default=None, compare=False, repr=False)
 
 
 Plugin = WasmPlugin | PythonPlugin
@@ -83,6 +95,7 @@ class PluginUse:
     configuration: bytes = b""
     scope: str = ""
     priority: int | None = None
+    place: Place | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ the place of its service's.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from host.config import model
@@ -15,9 +16,17 @@ from host.config.schema.gateway import Apisix, Gateway, Nginx, Python, Wasm
 from host.config.schema.resources import Resources, Route, Service, Timeout, Upstream, Uses
 from host.config.schema.scalars import parse_address
 
+PlaceOf = Callable[[tuple[str | int, ...]], model.Place]
+"""Tells where the value of a path stands."""
 
-def resolve(gateway: Gateway, resources: Resources, folder: Path) -> model.Config:
-    """Return the configuration; `folder` is what relative paths start from."""
+Layer = tuple[Uses, str, tuple[str | int, ...]]
+"""Uses of plugins, their scope, and the path of the entry that holds them."""
+
+
+def resolve(
+    gateway: Gateway, resources: Resources, folder: Path, gateway_place: PlaceOf, resources_place: PlaceOf
+) -> model.Config:
+    """Return the configuration; `folder` is what relative paths start from. The last two know where values stand."""
     nginx = gateway.nginx_config
     workers = gateway.workers if gateway.workers is not None else nginx.worker_processes
     return model.Config(
@@ -27,14 +36,18 @@ def resolve(gateway: Gateway, resources: Resources, folder: Path) -> model.Confi
         http=_http(nginx),
         log=model.LogConfig(gateway.log.level, gateway.log.format),
         response_order=gateway.response_order,
-        plugins=_wasm_plugins(gateway.wasm, folder) + _python_plugins(gateway.python, folder),
+        plugins=_wasm_plugins(gateway.wasm, folder, gateway_place)
+        + _python_plugins(gateway.python, folder, gateway_place),
         global_rules=tuple(
             model.GlobalRule(
-                id=(own := rule.id or _position(index)), plugins=_uses((rule.plugins, f"global_rules/{own}"))
+                id=(own := rule.id or _position(index)),
+                plugins=_uses(
+                    resources_place, (rule.plugins, f"global_rules/{own}", ("global_rules", index))
+                ),
             )
             for index, rule in enumerate(resources.global_rules)
         ),
-        routes=_Routes(resources).all(),
+        routes=_Routes(resources, resources_place).all(),
     )
 
 
@@ -56,7 +69,7 @@ def _http(nginx: Nginx) -> model.HttpLimits:
     return model.HttpLimits(**http.model_dump(), worker_connections=nginx.event.worker_connections)
 
 
-def _wasm_plugins(wasm: Wasm, folder: Path) -> tuple[model.Plugin, ...]:
+def _wasm_plugins(wasm: Wasm, folder: Path, place_of: PlaceOf) -> tuple[model.Plugin, ...]:
     return tuple(
         model.WasmPlugin(
             file=folder / plugin.file,
@@ -66,9 +79,10 @@ def _wasm_plugins(wasm: Wasm, folder: Path) -> tuple[model.Plugin, ...]:
                 plugin.vm_config.environment_variables.host_env_keys,
                 plugin.vm_config.environment_variables.key_values,
             ),
+            place=place_of(("wasm", "plugins", index, "file")),
             **plugin.model_dump(exclude={"file", "vm_config"}),
         )
-        for plugin in wasm.plugins
+        for index, plugin in enumerate(wasm.plugins)
     )
 
 
@@ -78,19 +92,30 @@ def _environment(host_env_keys: list[str], key_values: dict[str, str]) -> tuple[
     return (*inherited, *key_values.items())
 
 
-def _python_plugins(python: Python, folder: Path) -> tuple[model.Plugin, ...]:
+def _python_plugins(python: Python, folder: Path, place_of: PlaceOf) -> tuple[model.Plugin, ...]:
     search_path = tuple(folder / path for path in python.path)
     return tuple(
-        model.PythonPlugin(search_path=search_path, **plugin.model_dump()) for plugin in python.plugins
+        model.PythonPlugin(
+            search_path=search_path,
+            place=place_of(("python", "plugins", index, "class")),
+            **plugin.model_dump(),
+        )
+        for index, plugin in enumerate(python.plugins)
     )
 
 
-def _uses(*layers: tuple[Uses, str]) -> tuple[model.PluginUse, ...]:
-    """Merge the layers, each with its scope; later ones take the place of earlier ones, name by name."""
-    merged = {name: (use, scope) for uses, scope in layers for name, use in uses.items()}
+def _uses(place_of: PlaceOf, *layers: Layer) -> tuple[model.PluginUse, ...]:
+    """Merge the layers; later ones take the place of earlier ones, name by name."""
+    merged = {name: (use, scope, entry) for uses, scope, entry in layers for name, use in uses.items()}
     return tuple(
-        model.PluginUse(name=name, configuration=use.conf or b"", scope=scope, priority=use.meta.priority)
-        for name, (use, scope) in merged.items()
+        model.PluginUse(
+            name=name,
+            configuration=use.conf or b"",
+            scope=scope,
+            priority=use.meta.priority,
+            place=place_of((*entry, "plugins", name)),
+        )
+        for name, (use, scope, entry) in merged.items()
         if not use.disable and not use.meta.disable
     )
 
@@ -122,26 +147,29 @@ def _upstream(upstream: Upstream, own_id: str) -> model.Upstream:
 class _Routes:
     """The routes of the resources, with what they refer to."""
 
-    def __init__(self, resources: Resources) -> None:
+    def __init__(self, resources: Resources, place_of: PlaceOf) -> None:
+        self._place_of = place_of
         self._routes = resources.routes
         self._upstreams = {
             (own := upstream.id or _position(index)): _upstream(upstream, f"upstreams/{own}")
             for index, upstream in enumerate(resources.upstreams)
         }
         self._services = {
-            service.id or _position(index): service for index, service in enumerate(resources.services)
+            service.id or _position(index): (index, service)
+            for index, service in enumerate(resources.services)
         }
         self._plugin_configs = {
-            entry.id or _position(index): entry for index, entry in enumerate(resources.plugin_configs)
+            entry.id or _position(index): (index, entry)
+            for index, entry in enumerate(resources.plugin_configs)
         }
         # Routes of one service share its upstream, and with it the pool of connections.
         self._service_upstreams = {
-            own: self._upstream_of(service, f"services/{own}") for own, service in self._services.items()
+            own: self._upstream_of(service, f"services/{own}") for own, (_, service) in self._services.items()
         }
 
     def all(self) -> tuple[model.Route, ...]:
         return tuple(
-            self._route(route, route.id or _position(index))
+            self._route(route, index, route.id or _position(index))
             for index, route in enumerate(self._routes)
             if route.status
         )
@@ -151,17 +179,18 @@ class _Routes:
             return _upstream(entry.upstream, own_id)
         return None if entry.upstream_id is None else self._upstreams[entry.upstream_id]
 
-    def _route(self, route: Route, own_id: str) -> model.Route:
-        layers = [(route.plugins, f"routes/{own_id}")]
+    def _route(self, route: Route, at: int, own_id: str) -> model.Route:
+        layers: list[Layer] = [(route.plugins, f"routes/{own_id}", ("routes", at))]
         if route.plugin_config_id is not None:
-            plugins = self._plugin_configs[route.plugin_config_id].plugins
-            layers.insert(0, (plugins, f"plugin_configs/{route.plugin_config_id}"))
+            index, plugin_config = self._plugin_configs[route.plugin_config_id]
+            scope = f"plugin_configs/{route.plugin_config_id}"
+            layers.insert(0, (plugin_config.plugins, scope, ("plugin_configs", index)))
         upstream = self._upstream_of(route, f"routes/{own_id}")
         hosts = route.hosts or ([route.host] if route.host is not None else [])
         enable_websocket = route.enable_websocket
         if route.service_id is not None:
-            service = self._services[route.service_id]
-            layers.insert(0, (service.plugins, f"services/{route.service_id}"))
+            index, service = self._services[route.service_id]
+            layers.insert(0, (service.plugins, f"services/{route.service_id}", ("services", index)))
             upstream = upstream or self._service_upstreams[route.service_id]
             hosts = hosts or service.hosts or []
             enable_websocket = service.enable_websocket if enable_websocket is None else enable_websocket
@@ -174,7 +203,7 @@ class _Routes:
             priority=route.priority,
             upstream=upstream,
             timeout=None if route.timeout is None else _timeout(route.timeout),
-            plugins=_uses(*layers),
+            plugins=_uses(self._place_of, *layers),
             enable_websocket=bool(enable_websocket),
             trust_content_length=route.trust_content_length,
         )

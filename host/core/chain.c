@@ -88,8 +88,14 @@ static void overflow(sw_stream *stream, int side) {
     sw_buffer_append(&local->details, details[side], strlen(details[side]));
 }
 
-static bool is_over_limit(const sw_stream *stream, int side, const sw_slot_side *held) {
-    return !held->watermark && held->body.length > stream->chain->body_limit[side];
+static size_t limit_of(const sw_stream *stream, int side, const sw_slot *slot) {
+    size_t own = slot->filter->body_limit[side];
+    return own ? own : stream->chain->body_limit[side];
+}
+
+static bool is_over_limit(const sw_stream *stream, int side, const sw_slot *slot) {
+    const sw_slot_side *held = &slot->side[side];
+    return !held->watermark && held->body.length > limit_of(stream, side, slot);
 }
 
 /* Bytes for which there is no room are never left out of the middle of a body: the exchange is cut. */
@@ -148,7 +154,7 @@ static void pass_body(sw_stream *stream, int side, uint16_t at, sw_buffer *data,
         if (here->stopped == SW_STOPPED_HEADERS) { /* no callback until it is resumed (Envoy) */
             move_body(stream, &here->body, data);
             here->ended = end;
-            if (is_over_limit(stream, side, here)) overflow(stream, side);
+            if (is_over_limit(stream, side, slot)) overflow(stream, side);
             return;
         }
         if (!can_call(stream, slot, side == SW_REQUEST ? SW_ON_REQUEST_BODY : SW_ON_RESPONSE_BODY)) {
@@ -156,7 +162,7 @@ static void pass_body(sw_stream *stream, int side, uint16_t at, sw_buffer *data,
             continue;
         }
         move_body(stream, &here->body, data);
-        if (here->stopped == SW_STOPPED_BODY && is_over_limit(stream, side, here)) {
+        if (here->stopped == SW_STOPPED_BODY && is_over_limit(stream, side, slot)) {
             overflow(stream, side);
             return;
         }
@@ -169,7 +175,7 @@ static void pass_body(sw_stream *stream, int side, uint16_t at, sw_buffer *data,
             here->watermark = result == STOP_AND_WATERMARK;
             here->ended = end;
             slot->touched = true;
-            if (is_over_limit(stream, side, here)) overflow(stream, side);
+            if (is_over_limit(stream, side, slot)) overflow(stream, side);
             return;
         }
         here->stopped = SW_PASSING;
@@ -349,8 +355,10 @@ static bool resume_one(sw_stream *stream) {
 /* A buffer with a limit is full only when it overflows: until then the end of the body may be all that is missing. */
 static uint32_t blocked(const sw_stream *stream, int side) {
     for (uint16_t i = 0; i < stream->count; i++) {
-        const sw_slot_side *held = &stream->slots[i].side[side];
-        if (held->stopped && held->watermark && held->body.length >= stream->chain->body_limit[side]) return SW_REQUEST_BLOCKED << side;
+        const sw_slot *slot = &stream->slots[i];
+        const sw_slot_side *held = &slot->side[side];
+        if (held->stopped && held->watermark && held->body.length >= limit_of(stream, side, slot))
+            return SW_REQUEST_BLOCKED << side;
     }
     return 0;
 }

@@ -79,6 +79,11 @@ sw_filter *sw_filter_new_native(uint32_t events) {
     return filter;
 }
 
+void sw_filter_limit_bodies(sw_filter *filter, size_t request_limit, size_t response_limit) {
+    filter->body_limit[SW_REQUEST] = request_limit;
+    filter->body_limit[SW_RESPONSE] = response_limit;
+}
+
 void sw_filter_delete(sw_filter *filter) { free(filter); }
 void sw_filter_bind(sw_filter *filter, sw_context *root) { filter->root = root; }
 

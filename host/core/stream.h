@@ -30,6 +30,7 @@ enum {
 typedef struct sw_filter {
     uint8_t kind, policy;
     bool writes_bodies;          /* it can change bodies: lengths must be counted anew */
+    size_t body_limit[2];        /* by side: bytes that it may hold while it pauses; 0 = the chain's */
     uint32_t events;             /* native filters: which events they take */
     sw_context *root;            /* wasm filters: the plugin context that new streams get; NULL = the plugin is down */
 } sw_filter;
@@ -40,7 +41,7 @@ typedef struct sw_chain {
     bool hold_response_head;     /* until the first body bytes leave, so that a length can be counted */
     uint8_t wants_body;          /* bit per side: some filter takes its body or trailers */
     uint8_t writes_body;
-    size_t body_limit[SW_SIDES]; /* bytes that a pausing filter may hold; beyond: 413 / 502 */
+    size_t body_limit[SW_SIDES]; /* bytes that a pausing filter without a limit may hold; beyond: 413 / 502 */
     sw_headers properties;       /* exact names: path with NUL between segments -> encoded value */
     sw_filter **filters;
 } sw_chain;

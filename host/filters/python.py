@@ -179,7 +179,16 @@ class Unavailable(PythonFilter):
         context.respond(503, [(b"content-type", b"application/json")], _UNAVAILABLE, "plugin_unavailable")
 
 
+class NotFound(PythonFilter):
+    """Ends the chain of requests that no route matches."""
+
+    def on_request_headers(self, context: FilterContext, end_of_stream: bool) -> None:
+        """Answer 404."""
+        context.respond(404, [(b"content-type", b"application/json")], _NOT_FOUND, "route_not_found")
+
+
 _UNAVAILABLE = b'{"error_msg":"503 A plugin of this route is not available"}\n'
+_NOT_FOUND = b'{"error_msg":"404 Route Not Found"}\n'
 
 _EVENTS = (
     "on_request_headers",

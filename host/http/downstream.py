@@ -268,6 +268,11 @@ class Downstream(asyncio.Protocol):
     # --- writing: what the exchange calls ---
 
     @property
+    def requests(self) -> int:
+        """How many requests have come on this connection."""
+        return self._requests
+
+    @property
     def speaks_http_1_0(self) -> bool:
         """Whether the request in flight came by HTTP/1.0: no 1xx, no chunked coding."""
         return bool(self._head & message.HTTP_1_0)

@@ -21,8 +21,8 @@ class HttpSettings:
     """Content of a request, 0 = unlimited (APISIX's client_max_body_size)."""
     max_held_bytes: int = 64 * 1024
     """Pipelined bytes kept while a request is being answered; reading pauses beyond."""
-    max_connections: int = 10_240
-    """Open client connections of a worker; the ones beyond are answered 503."""
+    max_connections: int = 10_620
+    """Open client connections of a worker; the ones beyond are answered 503 (APISIX's worker_connections)."""
     max_requests: int = 1000
     """Requests on one connection (nginx's keepalive_requests)."""
     write_buffer_bytes: int = 256 * 1024
@@ -34,10 +34,10 @@ class HttpSettings:
     """From the first byte of a head to its last (APISIX's client_header_timeout)."""
     body_timeout: float = 60.0
     """Between two reads of a request body (client_body_timeout)."""
-    keepalive_timeout: float = 75.0
-    """Between two requests of a connection (nginx's keepalive_timeout)."""
-    send_timeout: float = 60.0
-    """Without any progress of a client that does not read (nginx's send_timeout)."""
+    keepalive_timeout: float = 60.0
+    """Between two requests of a connection (APISIX's keepalive_timeout)."""
+    send_timeout: float = 10.0
+    """Without any progress of a client that does not read (APISIX's send_timeout)."""
     stream_timeout: float = 300.0
     """While a request waits for neither peer: a paused chain (Envoy's stream_idle_timeout)."""
     linger_timeout: float = 5.0

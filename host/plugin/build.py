@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
 
+from abi.limits import BODY_BUFFER_MAX_BYTES
 from host.errors import PluginStartError
 from host.plugin import lines
 from host.plugin.context import RootContext, StartRefused
@@ -25,12 +27,17 @@ class FailurePolicy(Enum):
 
 @dataclass(frozen=True, slots=True)
 class PluginSettings:
-    """What an operator says of a plugin. `reload_pause`: seconds before the second reload in a row; it doubles."""
+    """What an operator says of a plugin. `reload_pause`: seconds before the second reload in a row; it doubles.
+
+    `max_request_body_size`, `max_response_body_size`: bytes that it may hold of a body while it pauses.
+    """
 
     name: str
     root_id: str = ""
     policy: FailurePolicy = FailurePolicy.FAIL_RELOAD
     vm: VmSettings = field(default_factory=VmSettings)
+    max_request_body_size: int = BODY_BUFFER_MAX_BYTES
+    max_response_body_size: int = BODY_BUFFER_MAX_BYTES
     keep_spare: bool = True
     reload_pause: float = 1.0
     longest_reload_pause: float = 60.0
@@ -45,11 +52,15 @@ class Key(NamedTuple):
 
 @dataclass(slots=True)
 class Built:
-    """A VM with a root for each key, and why others have none."""
+    """A VM with a root for each key, and why others have none.
+
+    `slow`: keys whose configuration took more CPU time than a callback of the plugin may.
+    """
 
     vm: WasmVM
     roots: dict[Key, RootContext] = field(default_factory=dict)
     refused: dict[Key, PluginStartError] = field(default_factory=dict)
+    slow: set[Key] = field(default_factory=set)
 
 
 def build(settings: PluginSettings, module: Module, services: Services, keys: Iterable[Key]) -> Built:
@@ -80,11 +91,14 @@ def configure(built: Built, settings: PluginSettings, key: Key) -> PluginStartEr
     """Add a root for the key; returns why there is none. The VM may have failed afterwards."""
     if built.vm.is_failed:
         return None
+    began = time.thread_time()
     try:
         root_id = settings.root_id or settings.name
         built.roots[key] = RootContext(built.vm, settings.name, root_id, key.configuration)
     except (GuestFailed, StartRefused) as error:
         return PluginStartError(settings.name, str(error))
+    if (time.thread_time() - began) * 1000 > settings.vm.callback_deadline:
+        built.slow.add(key)
     return None
 
 

@@ -83,9 +83,19 @@ class RootContext:
 class PluginContext:
     """One configuration of a plugin as routes see it. `filter` goes into chains and stays the same over VMs."""
 
-    def __init__(self, configuration: bytes, *, fail_open: bool, writes_bodies: bool) -> None:
+    def __init__(
+        self,
+        configuration: bytes,
+        *,
+        fail_open: bool,
+        writes_bodies: bool,
+        request_limit: int,
+        response_limit: int,
+    ) -> None:
+        """The limits are bytes that a stream may hold of a body for this context while it pauses."""
         self.configuration = configuration
         self.filter = ffi.gc(lib.sw_filter_new_wasm(fail_open, writes_bodies), lib.sw_filter_delete)
+        lib.sw_filter_limit_bodies(self.filter, request_limit, response_limit)
         self.root: RootContext | None = None
         self.users = 0
         self._timer: Timer | None = None

@@ -32,16 +32,21 @@ class Plugin:
     """A plugin in this worker. Not thread-safe: the thread that owns it calls everything."""
 
     def __init__(self, settings: PluginSettings, module: Module, services: Services) -> None:
+        """`prepare` tells in `start_failure` why the plugin did not start, and in `is_slow_to_configure` whether one
+        of the new configurations took longer than a callback may.
+        """
         self.settings = settings
         self.module = module
         self.failures = 0
         self.last_failure: GuestFailed | None = None
+        self.start_failure: PluginStartError | None = None
         self._services = services
         self._contexts: dict[Key, PluginContext] = {}
         self._ending: list[PluginContext] = []  # they have deferred their end
         self._current: Built | None = None
         self._spare: Built | None = None
         self._building = False
+        self.is_slow_to_configure = False
         self._closed = self._retired = False
         self._failed_in_a_row = 0
         self._failed_at = 0.0
@@ -78,11 +83,14 @@ class Plugin:
             lines.deliver()
             if isinstance(result, BaseException):
                 error = result if isinstance(result, PluginStartError) else None
-                done(dict.fromkeys(new, error or PluginStartError(self.settings.name, repr(result))))
+                self.start_failure = error or PluginStartError(self.settings.name, repr(result))
+                done(dict.fromkeys(new, self.start_failure))
                 return
+            self.start_failure = None
+            self.is_slow_to_configure = not result.slow.isdisjoint(new)
             if self._current is None:
-                self._current = result
-            elif self.settings.keep_spare:
+                self._adopt(result)
+            elif self._wants_spare:
                 self._spare = result
             done({key: error for key, error in result.refused.items() if key in new})
 
@@ -111,6 +119,8 @@ class Plugin:
             key.configuration,
             fail_open=self.settings.policy is FailurePolicy.FAIL_OPEN,
             writes_bodies=self.module.writes_bodies,
+            request_limit=self.settings.max_request_body_size,
+            response_limit=self.settings.max_response_body_size,
         )
         self._contexts[key] = context
         self._adopt(built)
@@ -129,7 +139,10 @@ class Plugin:
         elif key in built.roots:
             error = None
         else:
+            built.vm.begin()
             error = configure(built, self.settings, key)
+            if not built.vm.is_failed:
+                built.vm.serve()
         if error is not None:
             self.recover()
             raise error
@@ -214,9 +227,12 @@ class Plugin:
                 context.bind(root)
 
     def _prepare_spare(self) -> None:
-        wanted = self.settings.keep_spare and self.settings.policy is FailurePolicy.FAIL_RELOAD
-        if wanted and self._current is not None:
+        if self._wants_spare and self._current is not None:
             self._build_next()
+
+    @property
+    def _wants_spare(self) -> bool:
+        return self.settings.keep_spare and self.settings.policy is FailurePolicy.FAIL_RELOAD
 
     def _build_next(self) -> None:
         """Build the spare, or the next VM of a plugin that is down."""

@@ -114,7 +114,7 @@ class WasmVM:
             environment,
             len(environment),
         )
-        lib.sw_vm_set_deadline(self.pointer, settings.start_deadline * 1_000_000)
+        self.begin()
         if settings.trace_rows:
             self.start_trace(settings.trace_rows)
 
@@ -131,6 +131,10 @@ class WasmVM:
         for name in starts:
             if lib.sw_vm_start(self.pointer, _INDEX[name]):
                 raise self._failed()
+
+    def begin(self) -> None:
+        """Give what follows the deadline of a start again: another configuration comes to a VM that serves."""
+        lib.sw_vm_set_deadline(self.pointer, self.settings.start_deadline * 1_000_000)
 
     def serve(self) -> None:
         """End the start: from now on the deadline is that of stream callbacks."""

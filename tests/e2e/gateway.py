@@ -37,11 +37,11 @@ async def serving(
     origin: Handler, settings: HttpSettings | None = None, **options: Any
 ) -> AsyncIterator[Gateway]:
     """Serve an origin through a gateway until the block ends; both are gone then."""
-    listener = await asyncio.start_server(_closing(origin), "127.0.0.1", 0)
+    listener = await asyncio.start_server(closing(origin), "127.0.0.1", 0)
     deadlines = Deadlines(asyncio.get_running_loop().time)
     node = Node("127.0.0.1", listener.sockets[0].getsockname()[1])
     upstream = Upstream("origin", [node], deadlines, TcpDialer(), **options)
-    route = Route("1", EMPTY, upstream)
+    route = Route("1", EMPTY, upstream, enable_websocket=True)
     server = Server(lambda downstream: Exchange(downstream, lambda _: route), deadlines, settings)
     address = await server.listen()
     try:
@@ -52,7 +52,9 @@ async def serving(
         listener.close()
 
 
-def _closing(handler: Handler) -> Handler:
+def closing(handler: Handler) -> Handler:
+    """The handler, with its connection closed behind it whatever happens."""
+
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             await handler(reader, writer)

@@ -114,3 +114,16 @@ def test_a_request_with_content_is_not_upgraded() -> None:
         b"POST / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: a\r\nContent-Length: 2\r\n\r\nhi"
     )
     assert b"upgrade" not in wire.accept().received()
+
+
+def test_an_upgrade_that_the_route_does_not_allow_ends_here() -> None:
+    """The upstream sees an ordinary request (RFC 9110, 7.8: a server may ignore Upgrade), and its 101 is a fault."""
+    wire = Wire(enable_websocket=False)
+    client = wire.client()
+    client.send(ASK)
+    node = wire.accept()
+    request = node.received()
+    assert request.startswith(b"GET /chat HTTP/1.1\r\n")
+    assert b"upgrade" not in request.lower()
+    node.send(SWITCH)
+    assert status_of(client.received()) == 502

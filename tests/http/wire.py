@@ -133,6 +133,7 @@ class Wire:
         match: Match | None = None,
         filters: tuple[PythonFilter, ...] = (),
         trust_content_length: bool = False,
+        enable_websocket: bool = True,
         **upstream: Any,
     ) -> None:
         self.now = 1000.0
@@ -140,7 +141,7 @@ class Wire:
         self.dialer = MockDialer()
         self.upstream = Upstream("main", nodes, self.deadlines, self.dialer, **upstream)
         chain = FilterChain([PythonFilterAdapter(filter_) for filter_ in filters])
-        self.route = Route("1", chain, self.upstream, trust_content_length)
+        self.route = Route("1", chain, self.upstream, trust_content_length, enable_websocket)
         match = match or (lambda exchange: self.route)
         self.server = Server(lambda downstream: Exchange(downstream, match), self.deadlines, settings)
         self.upstreams: list[Peer] = []

@@ -162,7 +162,7 @@ class VmConfig(Strict):
     """Envoy's `VmConfig`."""
 
     vm_id: str = Field(
-        default="", max_length=256, description="Plugins of equal `vm_id`, file and configuration share a VM."
+        default="", max_length=256, description="What the module reads as the property `plugin_vm_id`."
     )
     configuration: Conf = Field(
         default=b"", description="What `proxy_on_vm_start` reads; a mapping is passed as compact JSON."

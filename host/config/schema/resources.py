@@ -158,7 +158,10 @@ class Route(Described):
     )
     plugin_config_id: Id | None = Field(default=None, description="One of `plugin_configs`.")
     plugins: Uses = Field(default={}, description=_USES)
-    enable_websocket: bool | None = Field(default=None, description="Let clients upgrade to WebSocket.")
+    enable_websocket: bool | None = Field(
+        default=None,
+        description="Let clients upgrade their connection, as to WebSocket. Else `Upgrade` is dropped.",
+    )
     trust_content_length: bool = Field(
         default=False,
         description="Plugins keep body lengths as they are, so a head need not wait for its body. Sluiceway's own key.",

@@ -1,0 +1,95 @@
+"""From a configuration to what serves it: plugins loaded and started, filters, chains, upstreams, routes.
+
+A new configuration is assembled beside the one that serves, takes over from it what is equal, and replaces it in one
+step. Exchanges in flight end on the chains they began with; a chain lets go of its filters when the last has gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+from host.assembly.plugins import Plugins, PythonFilters
+from host.assembly.routes import Routes
+from host.config import Config, WasmPlugin
+from host.config import Upstream as UpstreamConfig
+from host.errors import Problem
+from host.exchange import Route
+from host.http.deadlines import Deadlines
+from host.plugin.plugin import Plugin
+from host.router import Router
+from host.services import LoopServices
+from host.upstream.upstream import Dialer, Upstream
+from host.wasm.cache import ModuleCache
+
+_BATCH = 64  # routes that are made between two looks at the event loop
+
+
+@dataclass(slots=True)
+class Surroundings:
+    """What assemblies of one worker share."""
+
+    services: LoopServices
+    deadlines: Deadlines
+    dialer: Dialer
+    cache: ModuleCache = field(default_factory=ModuleCache)
+
+
+@dataclass(slots=True)
+class Assembly:
+    """A configuration made real.
+
+    `unmatched`: what answers 404 where global rules want to see every request, else None. `problems`: what of the
+    configuration does not work; `unavailable`: the ids of the routes that answer 503 for it.
+    """
+
+    config: Config
+    router: Router[Route]
+    unmatched: Route | None
+    plugins: dict[WasmPlugin, Plugin]
+    python_filters: PythonFilters
+    upstreams: dict[UpstreamConfig, Upstream]
+    problems: list[Problem]
+    unavailable: list[str]
+
+    def retire(self, successor: Assembly | None) -> None:
+        """Stop what the successor has not taken over. Exchanges in flight still end properly."""
+        for entry, plugin in self.plugins.items():
+            if successor is None or successor.plugins.get(entry) is not plugin:
+                plugin.retire()
+        for key, upstream in self.upstreams.items():
+            if successor is None or successor.upstreams.get(key) is not upstream:
+                upstream.close()
+
+    def close(self) -> None:
+        """End all plugins now, whoever still uses them."""
+        self.retire(None)
+        for plugin in self.plugins.values():
+            plugin.close()
+
+
+async def assemble(config: Config, around: Surroundings, previous: Assembly | None = None) -> Assembly:
+    """Return the configuration made real; what of it does not work is in `problems`.
+
+    Modules are compiled and plugins tried off the loop, and the loop gets its turn between routes.
+    """
+    plugins = Plugins(config, around.services, around.cache)
+    await plugins.load(previous.plugins if previous is not None else {})
+    plugins.take_over(previous.python_filters if previous is not None else {})
+    routes = Routes(config, plugins, around, previous.upstreams if previous is not None else {})
+    rules = []
+    for count, route in enumerate(config.routes, 1):
+        rules.append(routes.rule(route))
+        if not count % _BATCH:
+            await asyncio.sleep(0)
+    router = await around.services.run(lambda: Router(rules))
+    return Assembly(
+        config,
+        router,
+        routes.unmatched(),
+        plugins.wasm,
+        plugins.python_filters,
+        routes.upstreams,
+        list(dict.fromkeys(plugins.problems)),
+        routes.unavailable,
+    )

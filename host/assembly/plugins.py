@@ -1,0 +1,177 @@
+"""The plugins of a configuration: modules loaded, every configuration tried, Python classes imported.
+
+What does not come up is a problem with the place where it is written; asked for its filter, it raises.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import sys
+from collections.abc import Iterator
+
+from abi.types import LogLevel
+from host.config import Config, PluginUse, PythonPlugin, WasmPlugin
+from host.errors import HostError, PluginLoadError, PluginStartError, Problem
+from host.filters.python import PythonFilter
+from host.filters.wasm import WasmFilter
+from host.plugin.plugin import FailurePolicy, Key, Plugin, PluginSettings, Refused
+from host.services import LoopServices
+from host.wasm.cache import ModuleCache
+from host.wasm.module import Module, ModuleError
+from host.wasm.vm import VmSettings
+
+PythonFilters = dict[tuple[PythonPlugin, PluginUse], PythonFilter]
+
+
+class Unusable(HostError):
+    """A plugin that cannot take part in a route; the problem is noted already."""
+
+
+class Plugins:
+    """The plugins of one configuration, by their entries in it."""
+
+    def __init__(self, config: Config, services: LoopServices, cache: ModuleCache) -> None:
+        self.problems: list[Problem] = []
+        self.wasm: dict[WasmPlugin, Plugin] = {}
+        self.python_filters: PythonFilters = {}
+        self.entries = {entry.name: entry for entry in config.plugins}
+        self._config = config
+        self._services = services
+        self._cache = cache
+        self._refused: dict[str, Refused] = {}
+        self._classes: dict[str, type[PythonFilter]] = {}
+        self._earlier: PythonFilters = {}
+
+    async def load(self, earlier: dict[WasmPlugin, Plugin]) -> None:
+        """Take plugins over from `earlier` where entry and file are the same, load the others, and try them all."""
+        keys: dict[str, list[Key]] = {}
+        for use in self._uses():
+            keys.setdefault(use.name, []).append(_key(use))
+        for entry in self.entries.values():
+            if isinstance(entry, WasmPlugin):
+                await self._bring_up(entry, earlier.get(entry), keys.get(entry.name, []))
+            else:
+                await self._import(entry)
+
+    def _uses(self) -> Iterator[PluginUse]:
+        for rule in self._config.global_rules:
+            yield from rule.plugins
+        for route in self._config.routes:
+            yield from route.plugins
+
+    async def _bring_up(self, entry: WasmPlugin, earlier: Plugin | None, keys: list[Key]) -> None:
+        known = earlier.module if earlier is not None else None
+        try:
+            module = await self._services.run(lambda: Module.load(entry.file, self._cache, known))
+        except ModuleError as error:
+            self._note(entry, str(PluginLoadError(entry.name, f"{entry.file}: {error}")))
+            return
+        plugin = earlier if earlier is not None and module is known else self._new(entry, module)
+        refused = await _try(plugin, keys)
+        if plugin is earlier and plugin.is_slow_to_configure:
+            # The loop would wait for the new configurations on the VM that serves: they get one of their own.
+            plugin = self._new(entry, module)
+            refused = await _try(plugin, keys)
+        self.wasm[entry] = plugin
+        self._refused[entry.name] = refused
+        if plugin.start_failure is not None:
+            self._note(entry, str(plugin.start_failure))
+
+    def _new(self, entry: WasmPlugin, module: Module) -> Plugin:
+        return Plugin(_settings(entry), module, self._services)
+
+    async def _import(self, entry: PythonPlugin) -> None:
+        try:
+            self._classes[entry.name] = await self._services.run(lambda: _python_class(entry))
+        except PluginLoadError as error:
+            self._note(entry, str(error))
+
+    def take_over(self, earlier: PythonFilters) -> None:
+        """Have filters in Python go on where their entry and their use are the same."""
+        self._earlier = earlier
+
+    def wasm_filter(self, entry: WasmPlugin, use: PluginUse) -> WasmFilter:
+        """Return a filter that holds the use's plugin context. Raises Unusable."""
+        plugin = self.wasm.get(entry)
+        if plugin is None or plugin.start_failure is not None:
+            raise Unusable(f"plugin {entry.name} did not come up")
+        try:
+            if (refused := self._refused[entry.name].get(_key(use))) is not None:
+                raise refused
+            return WasmFilter(plugin, use.configuration, use.scope)
+        except PluginStartError as error:
+            self._note(use, str(error))
+            raise Unusable(str(error)) from error
+
+    def python_filter(self, entry: PythonPlugin, use: PluginUse) -> PythonFilter:
+        """Return the filter of this use; routes share one where they share the use. Raises Unusable."""
+        key = (entry, use)
+        if (found := self.python_filters.get(key) or self._earlier.get(key)) is None:
+            found = self._new_python_filter(entry, use)
+        self.python_filters[key] = found
+        return found
+
+    def _new_python_filter(self, entry: PythonPlugin, use: PluginUse) -> PythonFilter:
+        if (made_from := self._classes.get(entry.name)) is None:
+            raise Unusable(f"plugin {entry.name} could not be imported")
+        try:
+            return made_from(use.configuration)
+        except Exception as error:
+            reason = str(error) if isinstance(error, ValueError) else repr(error)
+            self._note(use, str(PluginStartError(entry.name, f"the configuration was refused: {reason}")))
+            raise Unusable(f"plugin {entry.name} refused its configuration") from error
+
+    def _note(self, what: WasmPlugin | PythonPlugin | PluginUse, message: str) -> None:
+        place = what.place
+        if place is not None:
+            self.problems.append(Problem(place.file, place.line, place.path, message))
+        else:
+            self.problems.append(Problem("", None, getattr(what, "scope", ""), message))
+
+
+def _key(use: PluginUse) -> Key:
+    return Key(use.configuration, use.scope)
+
+
+async def _try(plugin: Plugin, keys: list[Key]) -> Refused:
+    """Show a plugin the configurations that it will have, on a VM that serves nobody."""
+    done: asyncio.Future[Refused] = asyncio.get_running_loop().create_future()
+    plugin.prepare(keys, lambda refused: None if done.done() else done.set_result(refused))
+    return await done
+
+
+def _python_class(entry: PythonPlugin) -> type[PythonFilter]:
+    """Import the class of a filter. Raises PluginLoadError, whatever the module does instead."""
+    module_name, _, class_name = entry.target.partition(":")
+    added = [str(path) for path in entry.search_path if str(path) not in sys.path]
+    sys.path[:0] = added
+    try:
+        found = getattr(importlib.import_module(module_name), class_name)
+    except (Exception, SystemExit) as error:
+        raise PluginLoadError(entry.name, f"{entry.target} cannot be imported: {error!r}") from error
+    finally:
+        for path in added:
+            sys.path.remove(path)
+    if not (isinstance(found, type) and issubclass(found, PythonFilter)):
+        raise PluginLoadError(entry.name, f"{entry.target} is no subclass of host.PythonFilter")
+    return found
+
+
+def _settings(entry: WasmPlugin) -> PluginSettings:
+    return PluginSettings(
+        name=entry.name,
+        root_id=entry.root_id,
+        policy=FailurePolicy(entry.failure_policy),
+        max_request_body_size=entry.max_request_body_size,
+        max_response_body_size=entry.max_response_body_size,
+        vm=VmSettings(
+            vm_id=entry.vm_id,
+            configuration=entry.vm_configuration,
+            environment=dict(entry.environment),
+            log_level=LogLevel[entry.log_level.upper()],
+            memory_limit=entry.max_memory_size,
+            start_deadline=max(1, round(entry.start_timeout * 1000)),
+            callback_deadline=max(1, round(entry.callback_timeout * 1000)),
+        ),
+    )
