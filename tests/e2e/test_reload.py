@@ -81,9 +81,11 @@ def test_what_has_not_changed_is_left_alone() -> None:
             text = one_route(port, "life", plugin("lifecycle"), "a")
             async with Proxy(load(text), log=log) as proxy:
                 await ask(proxy)
-                log.rows.clear()
                 assembly = proxy._assembly
                 assert assembly is not None
+                (own,) = assembly.plugins.values()
+                await until(lambda: own.spare is not None)
+                log.rows.clear()
                 (upstream,) = assembly.upstreams.values()
                 (idle,) = upstream.nodes[0].idle
                 await proxy.reload(load(text))
