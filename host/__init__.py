@@ -9,11 +9,21 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from abi.types import Action, LogLevel, Status
     from host.chain import BodyLimits, FilterChain
-    from host.errors import HostError, PluginError, PluginLoadError, PluginStartError
+    from host.config import Config
+    from host.errors import (
+        ConfigError,
+        HostError,
+        ListenError,
+        PluginError,
+        PluginLoadError,
+        PluginStartError,
+        Problem,
+    )
     from host.filters.python import FilterContext, PythonFilter
     from host.headers import HeaderMap
     from host.peer import ConnectionInfo
     from host.plugin.plugin import FailurePolicy, Plugin, PluginSettings
+    from host.proxy import Proxy
     from host.stream import HttpStream
     from host.testing import ChainHost, PluginHost, WasmPlugin
     from host.wasm.module import Module
@@ -22,11 +32,21 @@ if TYPE_CHECKING:
 _HOMES = {
     "abi.types": ("Action", "LogLevel", "Status"),
     "host.chain": ("BodyLimits", "FilterChain"),
-    "host.errors": ("HostError", "PluginError", "PluginLoadError", "PluginStartError"),
+    "host.config": ("Config",),
+    "host.errors": (
+        "ConfigError",
+        "HostError",
+        "ListenError",
+        "PluginError",
+        "PluginLoadError",
+        "PluginStartError",
+        "Problem",
+    ),
     "host.filters.python": ("FilterContext", "PythonFilter"),
     "host.headers": ("HeaderMap",),
     "host.peer": ("ConnectionInfo",),
     "host.plugin.plugin": ("FailurePolicy", "Plugin", "PluginSettings"),
+    "host.proxy": ("Proxy",),
     "host.stream": ("HttpStream",),
     "host.testing": ("ChainHost", "PluginHost", "WasmPlugin"),
     "host.wasm.module": ("Module",),
@@ -38,6 +58,8 @@ __all__ = [
     "Action",
     "BodyLimits",
     "ChainHost",
+    "Config",
+    "ConfigError",
     "ConnectionInfo",
     "FailurePolicy",
     "FilterChain",
@@ -45,6 +67,7 @@ __all__ = [
     "HeaderMap",
     "HostError",
     "HttpStream",
+    "ListenError",
     "LogLevel",
     "Module",
     "Plugin",
@@ -53,6 +76,8 @@ __all__ = [
     "PluginLoadError",
     "PluginSettings",
     "PluginStartError",
+    "Problem",
+    "Proxy",
     "PythonFilter",
     "Status",
     "VmSettings",

@@ -141,12 +141,15 @@ def origin() -> Iterator[_OriginServer]:
 
 
 def get(
-    address: tuple[str, int], path: str = "/", timeout: float = 20.0
+    address: tuple[str, int],
+    path: str = "/",
+    timeout: float = 20.0,
+    fields: dict[str, str] | None = None,
 ) -> tuple[int, dict[str, str], bytes]:
     """One request on a connection of its own: status, fields by lower-case name, body."""
     connection = HTTPConnection(*address, timeout=timeout)
     try:
-        connection.request("GET", path, headers={"Connection": "close"})
+        connection.request("GET", path, headers={"Connection": "close", **(fields or {})})
         answer = connection.getresponse()
         return answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read()
     finally:

@@ -310,3 +310,57 @@ def test_a_worker_is_small(tmp_path: Path) -> None:
         status = Path(f"/proc/{worker}/status").read_text()
         resident = int(status.partition("VmRSS:")[2].split()[0]) * 1024
         assert resident < 60_000_000, resident
+
+
+def test_a_hangup_has_every_worker_take_the_new_configuration(tmp_path: Path) -> None:
+    """And a worker that comes later too; what only a restart can change is named."""
+    with (
+        origin() as server,
+        running(configuration(tmp_path, server.server_port, 2), "--listen", "127.0.0.1:0") as gateway,
+    ):
+        address = gateway.serving()
+        more = "nginx_config: {http: {max_headers: 7}}\nlog: {format: json}\n"
+        configuration(tmp_path, server.server_port, 2, more, conf="longer")
+        gateway.signal(signal.SIGHUP)
+        gateway.wait_for(r"worker=[01]: reloaded", 2)
+        gateway.wait_for("changed, but taken up by a restart only: http, log")
+        gateway.wait_for(r"proxy_on_configure\(2, 6\)", 2)  # on the VMs that serve
+        gateway.wait_for(r"proxy_on_delete\(1\)", 2)
+        os.kill(gateway.workers()[0], signal.SIGKILL)
+        gateway.wait_for("worker 0 is up again")
+        gateway.wait_for(r"context=1: proxy_on_configure\(1, 6\)")
+        assert get(address)[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda text: text.replace("workers", "wrkers"), "wrkers: unknown key; did you mean 'workers'"),
+        (lambda text: text.replace(str(plugin("lifecycle")), __file__), "not a WebAssembly module"),
+        (
+            lambda text: text.replace(str(plugin("lifecycle")), str(plugin("fail_vm_start"))),
+            "proxy_on_vm_start",
+        ),
+    ],
+    ids=["keys", "file", "start"],
+)
+def test_a_hangup_with_a_bad_configuration_changes_nothing(
+    tmp_path: Path, change: object, reason: str
+) -> None:
+    """The log says what is wrong and that the last configuration stays."""
+    with (
+        origin() as server,
+        running(path := configuration(tmp_path, server.server_port, 2), "--listen", "127.0.0.1:0") as gateway,
+    ):
+        address = gateway.serving()
+        workers = gateway.workers()
+        path.write_text(change(path.read_text()))  # type: ignore[operator]
+        gateway.signal(signal.SIGHUP)
+        gateway.wait_for("not reloaded")
+        gateway.wait_for(f"error .*{path}:\\d+: .*{reason}")
+        assert get(address)[0] == 200
+        assert gateway.workers() == workers
+        configuration(tmp_path, server.server_port, 2, conf="good")
+        gateway.signal(signal.SIGHUP)
+        gateway.wait_for(r"worker=[01]: reloaded", 2)
+        assert get(address)[0] == 200
