@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
 
-from abi.limits import BODY_BUFFER_MAX_BYTES
 from host.errors import PluginStartError
 from host.plugin import lines
 from host.plugin.context import RootContext, StartRefused
@@ -29,15 +28,16 @@ class FailurePolicy(Enum):
 class PluginSettings:
     """What an operator says of a plugin. `reload_pause`: seconds before the second reload in a row; it doubles.
 
-    `max_request_body_size`, `max_response_body_size`: bytes that it may hold of a body while it pauses.
+    `max_request_body_size`, `max_response_body_size`: bytes that it may hold of a body while it pauses; 0: as its
+    chain says.
     """
 
     name: str
     root_id: str = ""
     policy: FailurePolicy = FailurePolicy.FAIL_RELOAD
     vm: VmSettings = field(default_factory=VmSettings)
-    max_request_body_size: int = BODY_BUFFER_MAX_BYTES
-    max_response_body_size: int = BODY_BUFFER_MAX_BYTES
+    max_request_body_size: int = 0
+    max_response_body_size: int = 0
     keep_spare: bool = True
     reload_pause: float = 1.0
     longest_reload_pause: float = 60.0

@@ -92,7 +92,7 @@ class PluginContext:
         request_limit: int,
         response_limit: int,
     ) -> None:
-        """The limits are bytes that a stream may hold of a body for this context while it pauses."""
+        """The limits are bytes that a stream may hold of a body for this context while it pauses; 0: the chain's."""
         self.configuration = configuration
         self.filter = ffi.gc(lib.sw_filter_new_wasm(fail_open, writes_bodies), lib.sw_filter_delete)
         lib.sw_filter_limit_bodies(self.filter, request_limit, response_limit)
