@@ -30,6 +30,7 @@ class PluginSettings:
 
     `max_request_body_size`, `max_response_body_size`: bytes that it may hold of a body while it pauses; 0: as its
     chain says.
+    `root_id` is empty by default, as in Envoy: that is the name under which modules with one root context register it.
     """
 
     name: str
@@ -93,8 +94,7 @@ def configure(built: Built, settings: PluginSettings, key: Key) -> PluginStartEr
         return None
     began = time.thread_time()
     try:
-        root_id = settings.root_id or settings.name
-        built.roots[key] = RootContext(built.vm, settings.name, root_id, key.configuration)
+        built.roots[key] = RootContext(built.vm, settings.name, settings.root_id, key.configuration)
     except (GuestFailed, StartRefused) as error:
         return PluginStartError(settings.name, str(error))
     if (time.thread_time() - began) * 1000 > settings.vm.callback_deadline:

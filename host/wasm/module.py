@@ -13,14 +13,14 @@ from typing import Any
 
 import wasmtime
 
-from abi.callbacks import ALLOCATORS, CALLBACKS
+from abi.callbacks import ALLOCATORS, CALLBACKS, Callback, Source
 from abi.hostcalls import HOSTCALLS
 from abi.imports import host_function, import_faults
 from abi.limits import MODULE_MAX_BYTES
 from abi.signature import FunctionType, ValueType
 from abi.types import AbiVersion, Status
 from abi.wasi import WASI_FUNCTIONS
-from abi.wasmfile import Import, WasmFile, WasmFileError
+from abi.wasmfile import ExternKind, Import, WasmFile, WasmFileError
 from host._core import ffi, lib
 from host.wasm.cache import ModuleCache
 from host.wasm.engine import engine_pointer, pointer_of
@@ -61,11 +61,12 @@ class Module:
             raise ModuleError(
                 f"no allocator: the module exports neither {' nor '.join(ALLOCATORS)} of type (i32) -> i32"
             )
-        if "memory" not in self.file.exports:
-            raise ModuleError("the module exports no memory")
         if faults := import_faults(self.file):
             listed = "\n".join(f"  {fault}" for fault in faults)
             raise ModuleError(f"{len(faults)} import{'s' * (len(faults) > 1)} cannot be linked:\n{listed}")
+        memory = self.file.exports.get("memory")
+        if memory is None or memory.kind is not ExternKind.MEMORY:
+            raise ModuleError("the module exports no memory")
         try:
             self.compiled = (cache or ModuleCache()).compile(data)
         except wasmtime.WasmtimeError as error:
@@ -149,9 +150,20 @@ def _abi_version(file: WasmFile) -> AbiVersion:
 
 
 def _bindings(file: WasmFile) -> tuple[Binding, ...]:
-    bindings = []
+    bindings, faults = [], []
     for index, row in enumerate(CALLBACKS):
         exported = file.exported_function(row.name)
         if exported is not None and row.accepts(exported):
             bindings.append(Binding(index, row.name, len(exported.parameters)))
+        elif row.name in file.exports and _is_called(row):
+            found = f"with type {exported}" if exported is not None else "as no function"
+            faults.append(f"  {row.name}: exported {found}, the host calls {row.type_in(AbiVersion.V0_2_1)}")
+    if faults:  # to leave them out would be to serve without the plugin
+        raise ModuleError("callbacks cannot be called:\n" + "\n".join(faults))
     return tuple(bindings)
+
+
+def _is_called(row: Callback) -> bool:
+    """Whether the host depends on it: an allocator of a wrong type counts as absent, as there may be another one."""
+    is_specified = row.source is Source.SPECIFICATION and row.name.startswith("proxy_on_")
+    return is_specified and row.name not in ALLOCATORS

@@ -60,7 +60,7 @@ def number(value: int) -> bytes:
         ("destination.port", number(9080)),
         ("connection.mtls", b"\0"),
         ("plugin_name", b"relay"),
-        ("plugin_root_id", b"relay"),
+        ("plugin_root_id", b""),
         ("plugin_vm_id", b""),
     ],
 )
@@ -110,6 +110,12 @@ def test_properties_of_the_response_are_there_from_its_head_on() -> None:
 def test_the_plugins_names_are_there_without_a_stream() -> None:
     """K 117-12,16,17; AssemblyScript reads plugin_root_id before anything else."""
     assert in_phases(GET_PROPERTY, b"plugin_root_id", OUT, OUT + 4) == expect(Status.OK)
+
+
+def test_the_root_id_is_the_configured_one() -> None:
+    """It chooses among the root contexts of a module."""
+    host = start(("configure", GET_PROPERTY, b"plugin_root_id", OUT, OUT + 4), root_id="second")
+    assert Run(host, host.http_stream(), "relay.wat").given() == b"second"
 
 
 def test_the_duration_is_known_at_the_end() -> None:

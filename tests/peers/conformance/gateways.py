@@ -83,7 +83,12 @@ class SluicewayGateway:
     def __init__(self, directory: Path, cases: Sequence[Case], origin_port: int) -> None:
         self._port = free_port()
         plugins = [
-            {"name": case.name, "priority": 1000, "file": str(PLUGINS / case.plugin / "plugin.wasm")}
+            {
+                "name": case.name,
+                "root_id": case.name,
+                "priority": 1000,
+                "file": str(PLUGINS / case.plugin / "plugin.wasm"),
+            }
             for case in cases
         ]
         routes = [
