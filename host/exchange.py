@@ -45,6 +45,7 @@ from host.stream import (
     RESPONSE_BODY,
     RESPONSE_END,
     RESPONSE_HEAD,
+    RESPONSE_TRAILERS,
     ConnectionInfo,
     FilterChain,
     HttpStream,
@@ -85,7 +86,7 @@ class Exchange(HttpStream):
 
     __slots__ = (
         "_connecting", "_connection", "_continued", "_downstream", "_filters_request", "_filters_response",
-        "_first", "_first_end", "_head", "_info", "_is_half_closed", "_is_local", "_is_on", "_is_tunnel", "_match",
+        "_first", "_first_end", "_head", "_info", "_is_half_closed", "_is_local", "_is_on", "_is_regulated", "_is_tunnel", "_match",
         "_recounts_request", "_recounts_response", "_request_length", "_request_pointer", "_request_ready",
         "_request_sent", "_response_end", "_response_first", "_response_framing", "_response_kind",
         "_response_ready", "_response_seen", "_retried", "_tried", "_upstream", "answered",
@@ -105,7 +106,7 @@ class Exchange(HttpStream):
         self._response_kind = self._response_framing = 0
         self._response_end = False
         self._response_first = b""
-        self._is_on = False
+        self._is_on = self._is_regulated = False
 
     # --- from the client ---
 
@@ -266,16 +267,18 @@ class Exchange(HttpStream):
                 return
             if self._filters_response or self._is_local:
                 data = self.take_response_body() if flags & RESPONSE_BODY else b""
-                self._pass_response(data, bool(flags & RESPONSE_END))
+                self._pass_response(data, bool(flags & RESPONSE_END), bool(flags & RESPONSE_TRAILERS))
             else:
                 data, self._response_first = self._response_first, b""
                 if self._connection is not None:
                     self._connection.release(CHAIN)
                 self._pass_response(data, self._response_end)
-        if self._is_on:
+        if self._is_on and (flags & _BLOCKED or self._is_regulated):
             self._regulate(flags)
 
     def _regulate(self, flags: int) -> None:
+        """Stop reading from a side whose bytes the chain holds, until it does no more."""
+        self._is_regulated = bool(flags & _BLOCKED)
         if flags & REQUEST_BLOCKED:
             self._downstream.hold(CHAIN)
         elif self._downstream.flow.reasons & CHAIN and self._filters_request:
@@ -501,10 +504,10 @@ class Exchange(HttpStream):
 
     # --- to the client ---
 
-    def _pass_response(self, data: bytes, end: bool) -> None:
+    def _pass_response(self, data: bytes, end: bool, has_trailers: bool = False) -> None:
         """Send what left the chain; the head goes with the first of it."""
         trailers = None
-        if end and (self._response_kind == CHUNKED or self._filters_response) and not self._is_local:
+        if has_trailers or (end and self._response_kind == CHUNKED and not self._filters_response):
             trailers = self._response_trailers()
         if self.answered:
             self._downstream.send_body(data, end, trailers)

@@ -22,11 +22,13 @@ __all__ = [
     "REQUEST_BODY",
     "REQUEST_END",
     "REQUEST_HEAD",
+    "REQUEST_TRAILERS",
     "RESET",
     "RESPONSE_BLOCKED",
     "RESPONSE_BODY",
     "RESPONSE_END",
     "RESPONSE_HEAD",
+    "RESPONSE_TRAILERS",
     "ConnectionInfo",
     "FilterChain",
     "HttpStream",
@@ -44,9 +46,11 @@ RESET = 128
 REQUEST_BLOCKED = 256
 RESPONSE_BLOCKED = 512
 
-_WOKEN = 2048
-_ATTENTION = 1024 | _WOKEN | 4096 | 8192  # log lines; others were resumed; a VM died; a tick was set
-_FLAGS = 1023
+REQUEST_TRAILERS = 1024
+RESPONSE_TRAILERS = 2048
+
+_WOKEN = 8192  # further ones: log lines wait, a VM died, a guest set its tick
+_FLAGS = 4095
 
 _REQUEST, _RESPONSE = 0, 1
 _on_headers, _on_body, _on_trailers = (
@@ -61,6 +65,7 @@ class HttpStream:
     """An exchange. It can be opened again after `close`, and should be: it keeps its native memory."""
 
     __slots__ = (
+        "__weakref__",
         "_client_info",
         "_is_open",
         "_length",
@@ -84,17 +89,16 @@ class HttpStream:
         self._request_id = ""
         self.user_state: dict[int, Any] | None = None
         self._length = ffi.new("size_t *")
-        self._number = -1
+        self._number = streams.number_of(self)
         self._is_open = False
 
     def open(self, chain: FilterChain, client: ConnectionInfo | None = None) -> None:
         """Begin an exchange; the request's headers are in `request_headers`."""
         self.chain, self._client_info = chain, client
         peer = client.pointer if client is not None else ffi.NULL
-        self._number = streams.enter(self)
         if lib.sw_stream_open(self.native, self._number, chain.native, peer):
-            streams.leave(self._number)
             raise MemoryError("no memory for a stream")
+        streams.OPEN[self._number] = self
         self._is_open = True
 
     @property
@@ -212,11 +216,9 @@ class HttpStream:
         return self._take(_RESPONSE)
 
     def _take(self, side: int) -> bytes:
-        bytes_ = lib.sw_stream_body(self.native, side, self._length)
+        bytes_ = lib.sw_stream_take_body(self.native, side, self._length)
         length = self._length[0]
-        data: bytes = _unpack(bytes_, length) if length else b""
-        lib.sw_stream_body_taken(self.native, side)
-        return data
+        return _unpack(bytes_, length) if length else b""
 
     @property
     def is_request_paused(self) -> bool:
@@ -242,7 +244,7 @@ class HttpStream:
         flags = lib.sw_stream_close(self.native)
         if flags:  # its last lines still carry the request's name
             self._attend(flags)
-        streams.leave(self._number)
+        streams.OPEN[self._number] = None
         self.chain = EMPTY
         self.user_state = None
         self._request_id = ""

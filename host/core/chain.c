@@ -376,6 +376,7 @@ static void announce(sw_stream *stream, int side) {
     if (state->end_passed && !state->end_out) {
         state->end_out = true;
         stream->flags |= SW_SIDE_FLAG(side, SW_REQUEST_END);
+        if (state->has_trailers) stream->flags |= SW_REQUEST_TRAILERS << side;
     }
 }
 

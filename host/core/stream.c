@@ -21,24 +21,6 @@ static void clear_local_response(sw_local_response *local) {
     sw_buffer_clear(&local->details);
 }
 
-void sw_stream_delete(sw_stream *stream) {
-    if (!stream) return;
-    sw_stream_close(stream);
-    for (int i = 0; i < 4; i++) sw_headers_free(&stream->maps[i]);
-    for (int side = 0; side < SW_SIDES; side++) sw_buffer_free(&stream->side[side].out);
-    for (uint16_t i = 0; i < stream->slots_size; i++)
-        for (int side = 0; side < SW_SIDES; side++) sw_buffer_free(&stream->slots[i].side[side].body);
-    free(stream->slots);
-    sw_headers_free(&stream->local.headers);
-    sw_buffer_free(&stream->local.body);
-    sw_buffer_free(&stream->local.details);
-    sw_headers_free(&stream->early_set);
-    sw_headers_free(&stream->early_add);
-    sw_headers_free(&stream->state);
-    sw_buffer_free(&stream->incoming);
-    free(stream);
-}
-
 sw_headers *sw_stream_map(sw_stream *stream, int type) { return &stream->maps[type]; }
 
 static bool make_slots(sw_stream *stream, uint16_t count) {
@@ -145,10 +127,35 @@ uint32_t sw_stream_close(sw_stream *stream) {
 
 void sw_stream_set_upstream(sw_stream *stream, const sw_peer *upstream) { stream->upstream = upstream; }
 
-const char *sw_stream_body(sw_stream *stream, int side, size_t *length) {
-    *length = stream->side[side].out.length;
-    return sw_buffer_bytes(&stream->side[side].out);
+const char *sw_stream_take_body(sw_stream *stream, int side, size_t *length) {
+    sw_buffer *out = &stream->side[side].out;
+    const char *bytes = sw_buffer_bytes(out);
+    *length = out->length;
+    out->start = out->length = 0; /* the block stays, with the bytes, until the next event writes or frees it */
+    return bytes;
 }
 
-void sw_stream_body_taken(sw_stream *stream, int side) { sw_buffer_clear(&stream->side[side].out); }
+/* An exchange that was never closed ends without a word to its filters: they may be gone already. */
+static void abandon(sw_stream *stream) {
+    if (stream->is_woken) forget_woken(stream);
+    for (uint16_t i = 0; i < stream->count; i++)
+        if (stream->slots[i].context.vm) sw_context_leave(&stream->slots[i].context);
+}
 
+void sw_stream_delete(sw_stream *stream) {
+    if (!stream) return;
+    if (stream->open) abandon(stream);
+    for (int i = 0; i < 4; i++) sw_headers_free(&stream->maps[i]);
+    for (int side = 0; side < SW_SIDES; side++) sw_buffer_free(&stream->side[side].out);
+    for (uint16_t i = 0; i < stream->slots_size; i++)
+        for (int side = 0; side < SW_SIDES; side++) sw_buffer_free(&stream->slots[i].side[side].body);
+    free(stream->slots);
+    sw_headers_free(&stream->local.headers);
+    sw_buffer_free(&stream->local.body);
+    sw_buffer_free(&stream->local.details);
+    sw_headers_free(&stream->early_set);
+    sw_headers_free(&stream->early_add);
+    sw_headers_free(&stream->state);
+    sw_buffer_free(&stream->incoming);
+    free(stream);
+}

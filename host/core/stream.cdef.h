@@ -27,8 +27,7 @@ uint32_t sw_stream_on_body(sw_stream *stream, int side, const char *data, size_t
 uint32_t sw_stream_on_trailers(sw_stream *stream, int side);
 uint32_t sw_stream_settle(sw_stream *stream);
 uint32_t sw_stream_local_response(sw_stream *stream, uint32_t status, const char *pairs, size_t pairs_length, const char *body, size_t body_length, const char *details, size_t details_length);
-const char *sw_stream_body(sw_stream *stream, int side, size_t *length);
-void sw_stream_body_taken(sw_stream *stream, int side);
+const char *sw_stream_take_body(sw_stream *stream, int side, size_t *length);
 bool sw_stream_is_paused(const sw_stream *stream, int side);
 const char *sw_stream_details(const sw_stream *stream, size_t *length);
 int64_t sw_stream_next_woken(void);

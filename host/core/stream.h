@@ -14,7 +14,8 @@ enum {
     SW_REQUEST_HEAD = 1, SW_REQUEST_BODY = 2, SW_REQUEST_END = 4,
     SW_RESPONSE_HEAD = 8, SW_RESPONSE_BODY = 16, SW_RESPONSE_END = 32,
     SW_LOCAL_RESPONSE = 64, SW_RESET = 128, SW_REQUEST_BLOCKED = 256, SW_RESPONSE_BLOCKED = 512,
-    SW_LOGS = 1024, SW_WOKEN = 2048, SW_VM_DIED = 4096, SW_TICKS = 8192,
+    SW_REQUEST_TRAILERS = 1024, SW_RESPONSE_TRAILERS = 2048, /* with END: there are trailers */
+    SW_LOGS = 4096, SW_WOKEN = 8192, SW_VM_DIED = 16384, SW_TICKS = 32768, /* to be seen to behind the event */
 };
 #define SW_SIDE_FLAG(side, flag) ((uint32_t)(flag) << (3 * (side))) /* the request's flag to the side's */
 
@@ -134,9 +135,8 @@ uint32_t sw_stream_settle(sw_stream *stream);
 /* The host's own answer (404, 502, …), which passes the response filters as a plugin's does. */
 uint32_t sw_stream_local_response(sw_stream *stream, uint32_t status, const char *pairs, size_t pairs_length,
                                   const char *body, size_t body_length, const char *details, size_t details_length);
-/* Bytes that have passed; good until the next event. */
-const char *sw_stream_body(sw_stream *stream, int side, size_t *length);
-void sw_stream_body_taken(sw_stream *stream, int side);
+/* Takes the bytes that have passed; they are good until the next event. */
+const char *sw_stream_take_body(sw_stream *stream, int side, size_t *length);
 
 /* Used by the host calls */
 /* Resumes the filter's side once the guest has returned, if it is stopped then: it must be stopped now, or this must be

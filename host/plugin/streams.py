@@ -1,18 +1,19 @@
-"""The streams that are open, by the number that the C core knows them by.
+"""All streams, by the number that the C core knows them by.
 
 The core names a stream by this number: in log lines, when a guest has resumed it from elsewhere, and when its VM has
-died. The numbers are used again.
+died. A stream keeps its number over all of its exchanges; it is used again when the stream is gone.
 """
 
 from __future__ import annotations
 
+import weakref
 from typing import Protocol
 
 from host._core import lib
 from host.wasm.vm import WasmVM
 
 
-class OpenStream(Protocol):
+class NumberedStream(Protocol):
     """What this room needs of a stream."""
 
     @property
@@ -23,29 +24,31 @@ class OpenStream(Protocol):
         """Carry out what was asked for from elsewhere."""
 
 
-_streams: list[OpenStream | None] = []
+OPEN: list[NumberedStream | None] = []
+"""The open streams by number, put here and taken away by themselves. A stream that is open is kept alive by it: its
+filters want to hear of its end."""
+
+_numbers: dict[int, weakref.ref[NumberedStream]] = {}
 _free: list[int] = []
 
 
-def enter(stream: OpenStream) -> int:
-    """Give the stream a number."""
-    if _free:
-        number = _free.pop()
-        _streams[number] = stream
-        return number
-    _streams.append(stream)
-    return len(_streams) - 1
+def number_of(stream: NumberedStream) -> int:
+    """Give the stream a number for as long as it lives."""
+    number = _free.pop() if _free else len(OPEN)
+
+    def leave(_: object) -> None:
+        del _numbers[number]
+        _free.append(number)
+
+    if number == len(OPEN):
+        OPEN.append(None)
+    _numbers[number] = weakref.ref(stream, leave)
+    return number
 
 
-def leave(number: int) -> None:
-    """Take the number back."""
-    _streams[number] = None
-    _free.append(number)
-
-
-def stream_of(number: int) -> OpenStream | None:
+def stream_of(number: int) -> NumberedStream | None:
     """Return the open stream of this number."""
-    return _streams[number] if number < len(_streams) else None
+    return OPEN[number] if number < len(OPEN) else None
 
 
 def request_of(number: int | None) -> str:

@@ -10,12 +10,11 @@ static char byte_at(int side, size_t at) { return (char)(at * 31 + at / 251 + (s
 
 static void take(exchange *e, int side) {
     size_t length;
-    const char *bytes = sw_stream_body(e->stream, side, &length);
+    const char *bytes = sw_stream_take_body(e->stream, side, &length);
     CHECK(length > 0);
     if (e->is_passive && !e->is_local)
         for (size_t i = 0; i < length; i++) CHECK(bytes[i] == byte_at(side, e->out[side] + i));
     e->out[side] += length;
-    sw_stream_body_taken(e->stream, side);
 }
 
 static void check_side(exchange *e, int side, uint32_t flags) {
