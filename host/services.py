@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from abi.types import LogLevel
 from host.log import Log
+from host.wasm.engine import bind_thread
 
 T = TypeVar("T")
 
@@ -35,6 +36,7 @@ class LoopServices:
     """`host.plugin.services.Services` of a worker, and its helper threads for what would hold up the loop."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, log: Log | None = None) -> None:
+        bind_thread()
         self._loop = loop
         self._log = log
         self._helpers = ThreadPoolExecutor(

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from abi.types import LogLevel
+from host.wasm.engine import bind_thread
 
 T = TypeVar("T")
 
@@ -52,6 +53,7 @@ class ManualServices:
     """`host.plugin.services.Services` in the hands of a test. Its clock begins at 0."""
 
     def __init__(self) -> None:
+        bind_thread()
         self.now = 0.0
         self.lines: list[PluginLine] = []
         self.events: list[HostEvent] = []

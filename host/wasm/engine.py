@@ -63,8 +63,16 @@ def engine() -> wasmtime.Engine:
     if error := lib.sw_clock_start(engine_pointer(new)):
         raise EngineError(f"the clock thread did not start: errno {error}")
     atexit.register(lib.sw_clock_stop)  # the thread must not outlive the engine
-    lib.sw_clock_bind_thread()
     return new
+
+
+def bind_thread() -> None:
+    """Say that guests serve streams on the calling thread: the clock samples its CPU time.
+
+    Guests run on any thread; on others each call reads the CPU clock itself, a system call that costs as much as a
+    short callback.
+    """
+    lib.sw_clock_bind_thread()
 
 
 def engine_pointer(of: wasmtime.Engine | None = None) -> Any:
