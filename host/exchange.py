@@ -86,12 +86,11 @@ class Exchange(HttpStream):
 
     __slots__ = (
         "_connecting", "_connection", "_continued", "_downstream", "_filters_request", "_filters_response",
-        "_first", "_first_end", "_head", "_info", "_is_half_closed", "_is_local", "_is_on", "_is_regulated", "_is_tunnel",
-        "_match",
-        "_recounts_request", "_recounts_response", "_request_length", "_request_pointer", "_request_ready",
-        "_request_sent", "_response_end", "_response_first", "_response_framing", "_response_kind",
-        "_response_ready", "_response_seen", "_retried", "_tried", "_upstream", "answered",
-        "response_pointer",
+        "_first", "_first_end", "_head", "_info", "_is_half_closed", "_is_local", "_is_on", "_is_regulated",
+        "_is_tunnel", "_match", "_recounts_request", "_recounts_response", "_request_length",
+        "_request_pointer", "_request_ready", "_request_sent", "_response_end", "_response_first",
+        "_response_framing", "_response_kind", "_response_ready", "_response_seen", "_retried", "_tried",
+        "_upstream", "answered", "response_pointer",
     )  # fmt: skip
 
     def __init__(self, downstream: Downstream, match: Match) -> None:
