@@ -1,4 +1,4 @@
-"""The upstream's side of a connection: a request goes out, its response is judged and passed to the exchange.
+"""The upstream's side of a connection: a request goes out, and the connection serves the next one or closes.
 
 It must not know what the exchange does with a response, nor when a request may be sent again.
 """
@@ -7,122 +7,35 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Any, Final, Protocol, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from host.headers import HeaderMap
-from host.http.chunked import LAST_CHUNK, ChunkedDecoder, encode_chunk
+from host.http.chunked import LAST_CHUNK, encode_chunk
 from host.http.deadlines import NEVER
 from host.http.flow import FlowControl
-from host.http.message import (
-    CHUNKED,
-    FRAMING,
-    HEAD_BYTES,
-    KEEP_ALIVE,
-    LENGTH,
-    STATUS_SHIFT,
-    UPGRADE,
-    WRITE_CHUNKED,
-    WRITE_NO_BODY,
-    MessageError,
-    judge_response,
-    message_error,
-)
+from host.http.message import WRITE_CHUNKED, WRITE_NO_BODY, MessageError
+from host.upstream.interfaces import ClientExchange
+from host.upstream.response import BODY, CLOSED, CONNECTING, HEAD, IDLE, TUNNEL, UNTIL_CLOSE, ResponseReader
 
 if TYPE_CHECKING:
     from host.upstream.balancer import NodeState
     from host.upstream.upstream import Upstream
 
-CONNECTING: Final = 0
-IDLE: Final = 1  # in the pool
-HEAD: Final = 2  # a request is out, its response head is not complete
-BODY: Final = 3
-TUNNEL: Final = 4
-CLOSED: Final = 5
-
-# 100 and 103 are all that is in use; a server that sends more of them holds the request open.
-_MOST_INTERIM: Final = 16
-
-_FIRST_FINAL: Final = 200 << STATUS_SHIFT
-UNTIL_CLOSE: Final = -1
-
 logger = logging.getLogger("sluiceway.upstream")
 
 
-class ClientExchange(Protocol):
-    """What a connection tells the exchange whose request it carries."""
-
-    response_pointer: Any
-    """The `sw_headers *` that the judge fills before `response_head`."""
-
-    @property
-    def response_trailers(self) -> HeaderMap:
-        """The map that the decoder fills before the response's end."""
-
-    def connected(self, connection: UpstreamConnection) -> None:
-        """A connection asked for is there and takes a request."""
-
-    def connect_failed(self, node: NodeState, error: Exception) -> None:
-        """It could not be made."""
-
-    def interim(self, status: int) -> None:
-        """A 1xx response is in the map."""
-
-    def response_head(self, head: int, length: int, data: bytes, end: bool) -> None:
-        """The response's head (flags of the judge, Content-Length), what came with it, whether it is all."""
-
-    def response_data(self, data: bytes, end: bool) -> None:
-        """More content."""
-
-    def switched(self, data: bytes) -> None:
-        """A 101 is in the map and the connection is a tunnel now, with its first bytes."""
-
-    def upstream_lost(self, connection: UpstreamConnection, answered: bool) -> None:
-        """The connection closed before the response was complete; whether a byte of it had come."""
-
-    def upstream_failed(self, status: int, reason: str) -> None:
-        """The response is malformed (502) or late (504)."""
-
-    def upstream_blocked(self) -> None:
-        """The upstream does not read fast enough."""
-
-    def upstream_unblocked(self) -> None:
-        """It does again."""
-
-    def tunnel_data_back(self, data: bytes) -> None:
-        """Bytes of an upgraded connection."""
-
-    def tunnel_end_back(self) -> None:
-        """The upstream sends no more of them."""
-
-    def failed(self) -> None:
-        """Our own fault while handling its response; it was logged."""
-
-
-class UpstreamConnection(asyncio.Protocol):
+class UpstreamConnection(ResponseReader):
     """One connection to a node, with one request at a time."""
 
-    __slots__ = (
-        "_blocked", "_decoder", "_exchange", "_interim", "_judge", "_keep", "_left", "_partial", "_request",
-        "_request_done", "_state", "_to_send", "_upstream", "deadline", "flow", "info", "node",
-        "requests", "transport",
-    )  # fmt: skip
+    __slots__ = ("_to_send", "info", "node", "requests", "transport")
 
     transport: asyncio.Transport
-    flow: FlowControl
 
     def __init__(self, upstream: Upstream, node: NodeState, exchange: ClientExchange) -> None:
-        self._upstream, self.node = upstream, node
-        self._judge = upstream.judge
-        self._exchange: ClientExchange | None = exchange
-        self._state = CONNECTING
+        super().__init__(upstream, exchange)
+        self.node = node
         self.requests = 0
         self.info: Any = None  # for the exchange to keep here what it knows of the node
-        self._partial = b""
-        self._left = self._to_send = self._request = self._interim = 0
-        self._request_done = self._blocked = False
-        self._keep: int | bool = False
-        self._decoder: ChunkedDecoder | None = None
-        self.deadline = NEVER
+        self._to_send = 0
 
     def __repr__(self) -> str:
         state = ("CONNECTING", "IDLE", "HEAD", "BODY", "TUNNEL", "CLOSED")[self._state]
@@ -307,97 +220,7 @@ class UpstreamConnection(asyncio.Protocol):
         elif self._state != CLOSED:
             self.transport.abort()
 
-    # --- reading ---
-
-    def _read_head(self, exchange: ClientExchange, data: bytes) -> None:
-        size = len(data)
-        head = judge_response(self._judge, data, 0, size, self._request, exchange.response_pointer)
-        at = 0
-        if head < _FIRST_FINAL:
-            head, at = self._read_interim(exchange, data, head)
-            if not head:
-                return
-        at += head & HEAD_BYTES
-        if self._partial:
-            self._partial = b""
-        self._keep = head & KEEP_ALIVE
-        framing = head & FRAMING
-        length = 0
-        if framing == LENGTH:
-            length = self._judge.content_length
-            if length == size - at:  # the whole response, as most are
-                self._end(data, size)
-                exchange.response_head(head, length, data[at:], True)
-                return
-            self._left = length
-        elif not framing:
-            self._end(data, at)
-            exchange.response_head(head, 0, b"", True)
-            return
-        elif framing == CHUNKED:
-            self._decoder = ChunkedDecoder(self._judge, exchange.response_trailers.pointer)
-        else:
-            self._left = UNTIL_CLOSE
-        self._state = BODY
-        body, end = self._content(data, at)
-        exchange.response_head(head, length, body, end)
-
-    def _read_interim(self, exchange: ClientExchange, data: bytes, head: int) -> tuple[int, int]:
-        """Pass 1xx responses on until a final one; return its head and where it starts, or 0 when it is not here."""
-        at = 0
-        while head < _FIRST_FINAL:
-            if head < 0:
-                raise message_error(-head)
-            if not head:
-                break
-            at += head & HEAD_BYTES
-            status = head >> STATUS_SHIFT
-            if status == 101:
-                self._switch(exchange, head, data[at:])
-                return 0, 0
-            self._interim += 1
-            if self._interim > _MOST_INTERIM:
-                raise MessageError(502, "too many 1xx responses")
-            exchange.interim(status)
-            if self._exchange is not exchange:
-                return 0, 0
-            head = judge_response(self._judge, data, at, len(data), self._request, exchange.response_pointer)
-        else:
-            return head, at
-        self._partial = data[at:]
-        return 0, 0
-
-    def _read_body(self, exchange: ClientExchange, data: bytes) -> None:
-        body, end = self._content(data, 0)
-        if body or end:
-            exchange.response_data(body, end)
-
-    def _content(self, data: bytes, at: int) -> tuple[bytes, bool]:
-        """Return what of data[at:] is content, and whether that is its end: the connection is free then."""
-        if self._decoder is not None:
-            body, used = self._decoder.feed(data, at)
-            if self._decoder.done:
-                self._decoder = None
-                self._end(data, at + used)
-                return body, True
-        else:
-            left = self._left
-            if left >= 0:
-                size = len(data) - at
-                if size >= left:
-                    body = data[at : at + left]
-                    self._end(data, at + left)
-                    return body, True
-                self._left = left - size
-            body = data[at:] if at else data
-        if not self._blocked and not self.flow.reasons and self._request_done:
-            self.deadline = self._upstream.read_sweeps
-        return body, False
-
-    def _finish(self, exchange: ClientExchange, data: bytes) -> None:
-        self._keep = False
-        self._end(b"", 0)
-        exchange.response_data(data, True)
+    # --- the end of a response, and of its time ---
 
     def _end(self, data: bytes, at: int) -> None:
         """The response is complete: to the pool, unless more came than was asked or the request is not all out."""
@@ -413,13 +236,6 @@ class UpstreamConnection(asyncio.Protocol):
             self._upstream.give_back(self)
         else:
             self.transport.close()
-
-    def _switch(self, exchange: ClientExchange, head: int, data: bytes) -> None:
-        if not head & UPGRADE or not self._request & UPGRADE or not self._request_done:
-            raise MessageError(502, "101 without an upgrade asked for")
-        self._state = TUNNEL
-        self.deadline = self._upstream.read_sweeps
-        exchange.switched(data)
 
     def on_deadline(self) -> None:
         if self._state == CONNECTING:

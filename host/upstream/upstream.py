@@ -11,7 +11,8 @@ from typing import Final, Literal, Protocol
 from host.http.deadlines import Deadlines, sweeps
 from host.http.message import HeadWriter, new_judge
 from host.upstream.balancer import Node, NodeState, RoundRobin
-from host.upstream.connection import ClientExchange, UpstreamConnection
+from host.upstream.connection import UpstreamConnection
+from host.upstream.interfaces import ClientExchange
 
 PassHost = Literal["pass", "node", "rewrite"]
 
