@@ -28,16 +28,6 @@ def test_a_start_section_may_log() -> None:
     assert [line.message for line in logs.take_lines() if line.vm == vm.serial] == [b"hello"]
 
 
-def test_an_export_named_memory_may_be_something_else() -> None:
-    """Every range is then outside the guest's memory: the engine itself would end the process."""
-    vm = vm_of(
-        f'{_LOG} (global (export "memory") i32 (i32.const 1))'
-        f'(func (export "proxy_on_configure") (param i32 i32) (result i32) {_SAY_HELLO})'
-    )
-    assert vm.call("proxy_on_configure", ffi.NULL, 1, 0) == 6  # INVALID_MEMORY_ACCESS
-    assert vm.memory_size == 0
-
-
 @pytest.mark.parametrize(
     "name", ["proxy_continue_request", "proxy_continue_response", "proxy_clear_route_cache"]
 )

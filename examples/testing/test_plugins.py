@@ -1,0 +1,100 @@
+"""How plugins are tested: docs/testing-your-plugin.md shows each test here. Run them with `pytest examples/testing`."""
+
+from pathlib import Path
+
+from host import Action, ChainHost, FailurePolicy, FilterContext, LogLevel, PythonFilter, WasmPlugin
+
+PLUGINS = Path(__file__).parents[2] / "testdata" / "plugins"
+GET = [(b":method", b"GET"), (b":path", b"/"), (b":authority", b"example.test"), (b":scheme", b"http")]
+
+
+# [headers]
+def test_it_adds_a_header(plugin_host):
+    plugin = plugin_host(
+        PLUGINS / "http_headers/plugin.wasm",
+        configuration={"request": [{"op": "add", "name": "test", "value": "best"}]},
+    )
+    stream = plugin.http_stream()
+    action = stream.request_headers([*GET, (b"key1", b"value1")], end_of_stream=True)
+    assert action is Action.CONTINUE
+    assert (b"test", b"best") in stream.to_upstream.headers
+    stream.close()  # on_log, on_done, on_delete
+    assert "request header --> key1: value1" in plugin.logs(LogLevel.INFO)
+
+
+# [bodies]
+def test_it_replaces_the_body_of_a_response(plugin_host):
+    edit = {"mode": "buffered", "edits": [{"op": "replace", "data": "new"}]}
+    plugin = plugin_host(PLUGINS / "body/plugin.wasm", {"response": edit})
+    stream = plugin.http_stream()
+    stream.request_headers(GET, end_of_stream=True)
+    stream.response_headers([(b":status", b"200")])
+    assert stream.response_body(b"old") is Action.PAUSE  # it waits for the end
+    assert stream.response_body(b" body", end_of_stream=True) is Action.CONTINUE
+    assert stream.to_client.status == 200
+    assert stream.to_client.body == b"new"
+
+
+# [local]
+def test_it_answers_for_the_upstream(plugin_host):
+    answer = {"phase": "request_headers", "code": 403, "body": "no\n"}
+    plugin = plugin_host(PLUGINS / "local_response/plugin.wasm", {"responses": [answer]})
+    stream = plugin.http_stream()
+    assert stream.request_headers(GET, end_of_stream=True) is Action.PAUSE
+    assert stream.local_response.status == 403
+    assert stream.local_response.body == b"no\n"
+    assert stream.to_upstream.headers is None  # nothing went there
+
+
+# [time]
+def test_it_holds_a_request_until_a_tick(plugin_host):
+    configuration = {"pause": ["request_headers"], "resume": "tick", "tick_period_milliseconds": 20}
+    plugin = plugin_host(PLUGINS / "pause_resume/plugin.wasm", configuration)
+    stream = plugin.http_stream()
+    assert stream.request_headers(GET, end_of_stream=True) is Action.PAUSE
+    plugin.advance(0.02)  # seconds; no one waits
+    assert stream.to_upstream.ended
+
+
+# [trap]
+def test_a_trap_costs_one_request(plugin_host):
+    plugin = plugin_host(
+        PLUGINS / "trap/plugin.wasm",
+        {"phase": "request_headers", "header": "x-trap"},
+        failure_policy=FailurePolicy.FAIL_RELOAD,
+    )
+    stream = plugin.http_stream()
+    stream.request_headers([*GET, (b"x-trap", b"1")], end_of_stream=True)
+    assert stream.to_client.status == 503
+    assert plugin.last_failure.reason.startswith("proxy_on_request_headers: ")
+    healthy = plugin.http_stream()  # on a new VM
+    assert healthy.request_headers(GET, end_of_stream=True) is Action.CONTINUE
+
+
+# [trace]
+def test_it_makes_three_host_calls(plugin_host):
+    configuration = {"phase": "request_headers", "calls": {"proxy_get_header_map_value": 2, "proxy_log": 1}}
+    plugin = plugin_host(PLUGINS / "hostcalls_count/plugin.wasm", configuration)
+    stream = plugin.http_stream()
+    stream.request_headers(GET, end_of_stream=True)
+    assert len(plugin.trace("proxy_get_header_map_value")) == 2
+    (call,) = plugin.trace("proxy_log")
+    assert call.result == 0  # Status.OK
+
+
+# [chain]
+class AddTenant(PythonFilter):
+    def on_request_headers(self, context: FilterContext, end_of_stream: bool) -> None:
+        context.request_headers.set(b"x-tenant", b"acme")
+
+
+def test_it_works_with_what_runs_before_it():
+    configuration = {"request": [{"op": "get", "name": "x-tenant"}]}
+    with ChainHost([AddTenant(), WasmPlugin(PLUGINS / "http_headers/plugin.wasm", configuration)]) as chain:
+        stream = chain.http_stream()
+        stream.request_headers(GET, end_of_stream=True)
+        assert (b"x-tenant", b"acme") in stream.to_upstream.headers
+        assert any("x-tenant" in line for line in chain.logs(plugin="http_headers"))
+
+
+# [end]

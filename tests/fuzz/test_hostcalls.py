@@ -1,0 +1,172 @@
+"""Any host call with any arguments in any phase: an answer that SDKs survive, and an exchange that ends."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from abi import Status, WasiErrno, encode_pairs
+from abi.signature import HostFunction
+from host.testing import HostedStream
+from testdata import relay
+from tests.hostcalls.relays import OUT, PHASES, Run, exchange, start
+from tests.plugin.guests import Fields
+
+END = 8 * 65536
+OK, NF, BA, IMA, UN = (
+    Status.OK,
+    Status.NOT_FOUND,
+    Status.BAD_ARGUMENT,
+    Status.INVALID_MEMORY_ACCESS,
+    Status.UNIMPLEMENTED,
+)
+# What each call may answer to arguments that no SDK makes: BAD_ARGUMENT and INVALID_MEMORY_ACCESS tell the guest's fault.
+ALLOWED = {
+    "proxy_get_header_map_value": {OK, NF, BA, IMA},
+    "proxy_get_buffer_bytes": {OK, NF, BA, IMA},
+    "proxy_get_buffer_status": {OK, NF, BA, IMA},
+    "proxy_set_buffer_bytes": {OK, NF, BA, IMA},
+    "proxy_get_property": {OK, NF, IMA},
+    "proxy_set_property": {OK, NF, BA, IMA, Status.INTERNAL_FAILURE},
+    "proxy_continue_stream": {OK, BA, UN},
+    "proxy_done": {OK, NF},
+}
+ORDINARY = {OK, BA, IMA}
+
+addresses = st.sampled_from(
+    [0, 1, 4, OUT, OUT + 1, 0x10000, END - 1, END, END + 1, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF]
+)
+numbers = st.one_of(
+    st.integers(0, 10),
+    addresses,
+    st.integers(0, 0xFFFFFFFF),
+    st.sampled_from([100, 200, 403, 500, 999, 1000, 0xFFFFFFFE]),
+)
+texts = st.sampled_from(
+    [
+        *(
+            b"x-a",
+            b":path",
+            b":status",
+            b"host",
+            b"content-length",
+            b"request\0path",
+            b"my\0state",
+            b"/new",
+            b"200",
+            b"1",
+        ),
+        *(
+            b"a\r\nb",
+            b"\0",
+            b"\xff" * 20,
+            encode_pairs([(b"a", b"b")]),
+            encode_pairs([(b":path", b"/"), (b"c", b"d")]),
+            b"\1\0\0\0",
+        ),
+    ]
+)
+
+
+@st.composite
+def steps(draw: st.DrawFn, file: str) -> tuple[Any, ...]:
+    """One call of a script; ranges are good ones half the time, else two numbers."""
+    function: HostFunction = draw(st.sampled_from(relay.calls(file)))
+    names = [parameter.name for parameter in function.parameters]
+    arguments: list[int | bytes] = []
+    at = 0
+    while at < len(names):
+        is_range = names[at].endswith("_data") and at + 1 < len(names) and not names[at].startswith("return_")
+        if is_range and draw(st.booleans()):
+            arguments.append(draw(texts))
+            at += 2
+        elif names[at].startswith("return_") and draw(st.booleans()):
+            arguments.append(OUT + 16 * at)
+            at += 1
+        else:
+            arguments.append(draw(numbers))
+            at += 1
+    return (draw(st.sampled_from(PHASES[1:])), function.name, *arguments)
+
+
+results = st.tuples(
+    st.sampled_from(PHASES[4:10]), st.just(relay.RETURN), st.sampled_from([0, 0, 0, 1, 2, 3, 4, 0xFFFFFFFF])
+)
+
+
+def script_of(file: str) -> st.SearchStrategy[list[tuple[Any, ...]]]:
+    return st.lists(st.one_of(steps(file), steps(file), results), max_size=12)
+
+
+def run(file: str, script: Sequence[tuple[Any, ...]]) -> Run:
+    try:
+        host = start(*script, file=file, callback_deadline=1000)
+    except ValueError:  # a script longer than a relay's room
+        host = start(file=file)
+    stream = exchange(host)
+    if any(step[0] == "tick" for step in script):
+        host.advance(1)
+    return Run(host, stream, file)
+
+
+def check_exchange(stream: HostedStream) -> None:
+    """One head at most, bytes and an end only behind it; nothing on the wire that could start another line."""
+    for message in (stream.to_upstream, stream.to_client):
+        if message.headers is None:
+            assert not message.chunks
+            assert not message.ended
+        fields: Fields = [*(message.headers or []), *message.trailers]
+        assert not [field for field in fields if any(byte in b"\r\n\0" for byte in field[0] + field[1])]
+    if stream.to_client.headers is not None:
+        status = stream.to_client.status
+        assert status is not None
+        assert 200 <= status <= 999
+    if stream.to_upstream.headers is not None:
+        names = [name for name, _ in stream.to_upstream.headers]
+        assert [names.count(name) for name in (b":method", b":path", b":authority", b":scheme")] == [
+            1,
+            1,
+            1,
+            1,
+        ]
+        assert b"host" not in names
+        assert names.count(b"content-length") <= 1
+
+
+@settings(max_examples=300)
+@given(script_of("relay.wat"))
+def test_host_calls_bear_any_arguments_in_any_phase(script: list[tuple[Any, ...]]) -> None:
+    """The VM lives, the statuses are among those that the call has, the exchange is a possible one."""
+    outcome = run("relay.wat", script)
+    assert outcome.host.failures == 0
+    for _, call, result in outcome.results:
+        assert Status(result) in ALLOWED.get(call, ORDINARY) or Status(result) is UN
+    check_exchange(outcome.stream)
+    assert outcome.host.vm.contexts == 1
+    outcome.host.close()
+
+
+@settings(max_examples=100)
+@given(script_of("relay_0_1_0.wat"))
+def test_host_calls_of_0_1_0_bear_any_arguments(script: list[tuple[Any, ...]]) -> None:
+    """With the extensions of Envoy and Emscripten."""
+    outcome = run("relay_0_1_0.wat", script)
+    assert outcome.host.failures == 0
+    check_exchange(outcome.stream)
+    outcome.host.close()
+
+
+@settings(max_examples=200)
+@given(script_of("relay_wasi.wat"))
+def test_wasi_bears_any_arguments(script: list[tuple[Any, ...]]) -> None:
+    """An errno, or the guest's own exit."""
+    has_exit = any(step[1] == "proc_exit" for step in script)
+    outcome = run("relay_wasi.wat", [step for step in script if step[0] != "configure"])
+    assert outcome.host.failures == 0 or has_exit
+    names = {function.name for function in relay.calls("relay_wasi.wat")[2:]}
+    assert all(result in set(WasiErrno) for _, call, result in outcome.results if call in names)
+    check_exchange(outcome.stream)
+    outcome.host.close()
