@@ -5,7 +5,7 @@ import wasmtime
 
 from host._core import ffi
 from host.wasm import logs
-from host.wasm.module import Module, ModuleError
+from host.wasm.module import Module
 from host.wasm.vm import WasmVM
 
 _LOG = '(import "env" "proxy_log" (func $log (param i32 i32 i32) (result i32)))'
@@ -28,18 +28,6 @@ def test_a_start_section_may_log() -> None:
     assert [line.message for line in logs.take_lines() if line.vm == vm.serial] == [b"hello"]
 
 
-<<<<<<< Updated upstream
-=======
-def test_an_export_named_memory_must_be_one() -> None:
-    """The engine itself would end the process at the first range of it."""
-    with pytest.raises(ModuleError, match="exports no memory"):
-        vm_of(
-            f'{_LOG} (global (export "memory") i32 (i32.const 1))'
-            f'(func (export "proxy_on_configure") (param i32 i32) (result i32) {_SAY_HELLO})'
-        )
-
-
->>>>>>> Stashed changes
 @pytest.mark.parametrize(
     "name", ["proxy_continue_request", "proxy_continue_response", "proxy_clear_route_cache"]
 )
