@@ -7,6 +7,7 @@ import contextlib
 import logging
 import os
 import threading
+from collections import deque
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -30,6 +31,7 @@ _LEVELS = {
 
 _HELPERS = 2  # a module that compiles for seconds must not keep another plugin's next VM waiting
 _NICENESS = 10
+_BATCH = 32
 
 
 class LoopServices:
@@ -39,6 +41,9 @@ class LoopServices:
         bind_thread()
         self._loop = loop
         self._log = log
+        self._waiting: deque[Callable[[], None]] = deque()
+        self._is_coming = False
+        self._lock = threading.RLock()  # the garbage collector may call `soon` in the midst of `soon`
         self._helpers = ThreadPoolExecutor(
             _HELPERS, thread_name_prefix="plugin-build", initializer=_yield_to_loop
         )
@@ -48,9 +53,26 @@ class LoopServices:
         return self._loop.call_later(seconds, callback)
 
     def soon(self, callback: Callable[[], None]) -> None:
-        """Call back in the loop's next turn. From any thread; nothing happens once the loop is closed."""
+        """Call back on the loop, some callbacks in a turn. From any thread; nothing once the loop is closed."""
+        with self._lock:
+            self._waiting.append(callback)
+            if self._is_coming:
+                return
+            self._is_coming = True
         with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(callback)
+            self._loop.call_soon_threadsafe(self._run_some)
+
+    def _run_some(self) -> None:
+        # Thousands of chains may end together, behind a reload: requests have their turn in between.
+        for _ in range(min(len(self._waiting), _BATCH)):
+            try:
+                self._waiting.popleft()()
+            except Exception:
+                logger.exception("what a plugin left behind could not be seen to")
+        with self._lock:
+            self._is_coming = bool(self._waiting)
+            if self._is_coming:
+                self._loop.call_soon(self._run_some)
 
     def run(self, work: Callable[[], T]) -> Awaitable[T]:
         """Run `work` on a helper thread and wait for its result."""

@@ -25,6 +25,7 @@ SW_HOSTCALL(proxy_set_tick_period_milliseconds) {
     sw_context *root = vm->effective->root;
     root->tick_period = sw_argument(a, 0);
     root->tick_changed = true;
+    vm->ticks_changed = true;
     sw_ticks_changed = true;
     return SW_OK;
 }

@@ -52,6 +52,12 @@ int sw_context_configure(sw_context *context, const char *configuration, size_t 
     return sw_buffer_append(&context->configuration, configuration, length) ? 0 : -1;
 }
 
+bool sw_vm_take_ticks_changed(sw_vm *vm) {
+    bool changed = vm->ticks_changed;
+    vm->ticks_changed = false;
+    return changed;
+}
+
 int64_t sw_context_take_tick(sw_context *context) {
     if (!context->tick_changed) return -1;
     context->tick_changed = false;

@@ -19,6 +19,8 @@ uint32_t sw_context_id(const sw_context *context);
 int sw_context_configure(sw_context *context, const char *configuration, size_t length);
 /* The tick period that was set since the last time, in milliseconds (0 = none), or -1. */
 int64_t sw_context_take_tick(sw_context *context);
+/* Whether any context's tick period was set since this was last asked. */
+bool sw_vm_take_ticks_changed(sw_vm *vm);
 void sw_context_defer_done(sw_context *context, bool pending);
 bool sw_context_is_done_pending(const sw_context *context);
 sw_filter *sw_filter_new_wasm(bool fail_open, bool writes_bodies);

@@ -65,6 +65,7 @@ struct sw_vm {
     sw_clock_mark mark;
     uint64_t deadline_ns;             /* CPU time that a call may use */
     uint32_t deadline_ticks;
+    bool ticks_changed;               /* some plugin context's tick period, since it was last asked for */
     uint64_t calls, hostcalls;
     const char *calling;              /* name of the outermost callback, for failures */
     sw_buffer failure;                /* why the VM failed, with the backtrace; empty otherwise */

@@ -123,7 +123,13 @@ class Plugin:
             response_limit=self.settings.max_response_body_size,
         )
         self._contexts[key] = context
-        self._adopt(built)
+        if (
+            built is self._current
+        ):  # the others are there already: thousands of them must not cost their square
+            context.bind(built.roots[key])
+            context.arm(self._services, self._after_tick)
+        else:
+            self._adopt(built)
         if self._spare is not None and key not in self._spare.roots:
             self._spare = None
         self._prepare_spare()
@@ -298,7 +304,11 @@ class Plugin:
 
     def after_guest(self) -> None:
         """Do what a guest has asked for beside its result: ticks; and see to log lines and failures."""
-        for context in [*self._contexts.values(), *self._ending]:
+        current = self._current
+        if current is not None and current.vm.take_ticks_changed():
+            for context in list(self._contexts.values()):
+                context.arm(self._services, self._after_tick)
+        for context in list(self._ending):
             context.arm(self._services, self._after_tick)
         for context in [ending for ending in self._ending if ending.is_done]:
             self._delete(context)

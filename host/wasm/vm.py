@@ -156,6 +156,10 @@ class WasmVM:
         """Lines below this level are dropped before they leave the core."""
         lib.sw_vm_set_log_level(self.pointer, level)
 
+    def take_ticks_changed(self) -> bool:
+        """Return whether a plugin context has set its tick period since this was last asked."""
+        return bool(lib.sw_vm_take_ticks_changed(self.pointer))
+
     @property
     def is_failed(self) -> bool:
         """Whether a call has trapped: such a VM is never entered again."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from pathlib import Path
 
 import pytest
@@ -225,5 +226,38 @@ def test_unchanged_filters_in_python_go_on(folder: Path) -> None:
             assert python(first, "/b") is not python(second, "/b")
             first.close()
             second.close()
+
+    run(test())
+
+
+def test_thousands_of_configurations_do_not_cost_their_square() -> None:
+    """Each is one context on one VM."""
+
+    async def test() -> None:
+        configuration = b'{"headers":[{"name":"x","value":"%d"}]}'
+        made = configs.Config(
+            plugins=(configs.WasmPlugin(name="h", file=Path(plugin("custom_response_header"))),),
+            routes=tuple(
+                configs.Route(
+                    id=str(number),
+                    uris=(f"/{number}",),
+                    plugins=(
+                        configs.PluginUse(name="h", configuration=configuration % number, scope=str(number)),
+                    ),
+                )
+                for number in range(3000)
+            ),
+        )
+        async with surroundings() as around:
+            began = time.process_time()
+            assembly = await assemble(made, around)
+            assert assembly.problems == []
+            (own,) = assembly.plugins.values()
+            assert own.vm is not None
+            assert own.vm.contexts == 3000
+            assert (
+                time.process_time() - began < 5
+            )  # 5,000 took 22 s when each context looked at all others
+            assembly.close()
 
     run(test())
