@@ -157,6 +157,7 @@ class HostedStream:
         self._details = self._native.details
         self._is_closed = True
         self._native.close()
+        self._native.ready = _ignore  # no cycle is left: the native stream goes with this object
         self._after()
 
     def __enter__(self) -> HostedStream:
@@ -244,6 +245,10 @@ class HostedStream:
             self.to_client.chunks.append(native.take_response_body())
         if flags & RESPONSE_END:
             self.to_client.ended, self.to_client.trailers = True, native.response_trailers.items()
+
+
+def _ignore(flags: int) -> None:
+    """Take flags of an exchange that is over."""
 
 
 def _fill(into: HeaderMap, fields: Iterable[tuple[bytes, bytes]]) -> None:
