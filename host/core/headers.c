@@ -110,10 +110,14 @@ int sw_headers_add(sw_headers *headers, const char *name, size_t name_length, co
     if (is_own(headers, name) || is_own(headers, value)) return -1;
     char *place = sw_headers_reserve(headers, name_length + value_length);
     if (!place) return -1;
-    for (size_t i = 0; i < name_length; i++) place[i] = headers->exact ? name[i] : sw_lower(name[i]);
+    uint64_t capitals = 0;
+    for (size_t i = 0; i < name_length; i++) {
+        place[i] = headers->exact ? name[i] : sw_lower(name[i]);
+        if (place[i] != name[i]) capitals |= sw_capital_at(i);
+    }
     if (value_length) memcpy(place + name_length, value, value_length);
     uint32_t at = (uint32_t)(place - headers->bytes);
-    sw_field field = {at, (uint32_t)name_length, at + (uint32_t)name_length, (uint32_t)value_length};
+    sw_field field = {at, (uint32_t)name_length, at + (uint32_t)name_length, (uint32_t)value_length, capitals};
     if (sw_headers_push(headers, field)) return 0;
     headers->used = at;
     return -1;

@@ -1,5 +1,8 @@
 /* Ordered header maps (fields and pseudo-headers) with lower-case names, held in one arena.
  *
+ * How a name was spelled is remembered beside it, for HTTP/1.1's writer alone: people and their tools look for the
+ * spelling that they wrote.
+ *
  * A map is what plugins, native filters and the HTTP rooms share: the message parsers fill it, the writers read it.
  * It knows nothing of HTTP's rules; names are looked up without regard to case and stored in lower case (HTTP/2, Envoy). */
 #pragma once
@@ -10,6 +13,7 @@
 typedef struct {
     uint32_t name, name_length;   /* offset and length in the arena */
     uint32_t value, value_length;
+    uint64_t capitals;            /* bit i: the name's byte i was a capital; names beyond 64 bytes lose their later ones */
 } sw_field;
 
 typedef struct sw_headers {
@@ -40,7 +44,7 @@ bool sw_headers_push(sw_headers *headers, sw_field field);
 int64_t sw_headers_find(const sw_headers *headers, const char *name, size_t name_length, size_t from);
 /* These return 0, or -1 when the map would grow over its limit or memory is out; the map is then as it was. */
 int sw_headers_add(sw_headers *headers, const char *name, size_t name_length, const char *value, size_t value_length);
-/* One field of the name remains, at the place of the first. */
+/* One field of the name remains, at the place and in the spelling of the first. */
 int sw_headers_set(sw_headers *headers, const char *name, size_t name_length, const char *value, size_t value_length);
 /* Returns how many fields were removed. */
 size_t sw_headers_remove(sw_headers *headers, const char *name, size_t name_length);
@@ -63,4 +67,5 @@ static inline const char *sw_field_value(const sw_headers *headers, const sw_fie
 /* Writes the decimal digits of a number, at most 20, and returns how many. */
 size_t sw_put_decimal(char *out, uint64_t number);
 
+static inline uint64_t sw_capital_at(size_t index) { return index < 64 ? (uint64_t)1 << index : 0; }
 static inline char sw_lower(char c) { return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c; }

@@ -290,7 +290,11 @@ static int judge_line(head_t *head, size_t from, char *copy) {
     if (is_space(line[0])) return SW_MESSAGE_FOLDED_LINE;
     if (++head->fields > head->judge->most_fields) return SW_MESSAGE_TOO_MANY_FIELDS;
     unsigned char c;
-    while (size < length && (c = TOKEN[(unsigned char)line[size]])) copy[size++] = (char)c;
+    uint64_t capitals = 0;
+    while (size < length && (c = TOKEN[(unsigned char)line[size]])) {
+        if ((char)c != line[size]) capitals |= sw_capital_at(size);
+        copy[size++] = (char)c;
+    }
     if (size == length) return SW_MESSAGE_NO_COLON;
     if (line[size] != ':' || size == 0) return SW_MESSAGE_BAD_FIELD_NAME;
     size_t first = size + 1, last = length;
@@ -302,7 +306,7 @@ static int judge_line(head_t *head, size_t from, char *copy) {
     if (verdict < 0) return -verdict;
     memcpy(copy + first, line + first, last - first);
     uint32_t place = (uint32_t)(copy - head->headers->bytes);
-    sw_field field = {place, (uint32_t)size, place + (uint32_t)first, (uint32_t)(last - first)};
+    sw_field field = {place, (uint32_t)size, place + (uint32_t)first, (uint32_t)(last - first), capitals};
     return sw_headers_push(head->headers, field) ? 0 : SW_MESSAGE_NO_MEMORY;
 }
 
@@ -448,7 +452,7 @@ static const char PSEUDO_NAMES[] = ":method:authority:path:schemehttp";
 enum { AT_METHOD = 0, AT_AUTHORITY = 7, AT_PATH = 17, AT_SCHEME = 22, AT_HTTP = 29, PSEUDO_BYTES = 33 };
 
 static bool push_pseudo(sw_headers *headers, uint32_t base, uint32_t name, uint32_t name_length, size_t value, size_t length) {
-    sw_field field = {base + name, name_length, (uint32_t)value, (uint32_t)length};
+    sw_field field = {base + name, name_length, (uint32_t)value, (uint32_t)length, 0};
     return sw_headers_push(headers, field);
 }
 
@@ -589,7 +593,7 @@ int64_t sw_judge_response(sw_judge *judge, const char *data, size_t at, size_t l
     uint32_t base = (uint32_t)(copy - headers->bytes);
     memcpy(copy, ":status", 7);
     memcpy(copy + 7, data + at + 9, 3);
-    sw_field field = {base, 7, base + 7, 3};
+    sw_field field = {base, 7, base + 7, 3, 0};
     if (!sw_headers_push(headers, field)) return -SW_MESSAGE_NO_MEMORY;
     int complete = judge_lines(&head, copy + 10);
     if (complete <= 0) return complete;

@@ -136,8 +136,15 @@ static void put_field(writer_t *writer, const char *name, size_t name_length, co
     end_line(writer);
 }
 
+/* In the spelling of whoever wrote the field. */
+static void put_name(writer_t *writer, const char *name, const sw_field *field) {
+    char *place = writer->at;
+    put(writer, name, field->name_length);
+    for (uint64_t left = field->capitals; left; left &= left - 1) place[__builtin_ctzll(left)] -= 'a' - 'A';
+}
+
 static void put_content_length(writer_t *writer, uint64_t number) {
-    PUT(writer, "content-length: ");
+    PUT(writer, "Content-Length: ");
     writer->at += sw_put_decimal(writer->at, number);
     end_line(writer);
 }
@@ -181,7 +188,7 @@ static void put_framing(writer_t *writer, const sw_headers *headers, int64_t fra
     const char *value;
     size_t length;
     if (framing >= 0) put_content_length(writer, (uint64_t)framing);
-    else if (framing == SW_WRITE_CHUNKED) PUT_LINE(writer, "transfer-encoding: chunked");
+    else if (framing == SW_WRITE_CHUNKED) PUT_LINE(writer, "Transfer-Encoding: chunked");
     else if (framing == SW_WRITE_AS_IS && value_of(headers, "content-length", 14, &value, &length)) {
         int64_t number = sw_content_length(value, length);
         if (number >= 0) put_content_length(writer, (uint64_t)number);
@@ -192,8 +199,8 @@ static void put_upgrade(writer_t *writer, const sw_headers *headers) {
     const char *value;
     size_t length;
     if (!value_of(headers, "upgrade", 7, &value, &length)) return;
-    put_field(writer, "upgrade", 7, value, length);
-    PUT_LINE(writer, "connection: upgrade");
+    put_field(writer, "Upgrade", 7, value, length);
+    PUT_LINE(writer, "Connection: upgrade");
 }
 
 /* Which of the fields that the writer adds itself are in the map already, as a filter or a trusted proxy put them there. */
@@ -222,7 +229,7 @@ static bool put_fields(writer_t *writer, const sw_headers *headers, const sw_cli
         *seen |= noticed;
         if (is_written_elsewhere(name, field->name_length)) continue;
         if (!sw_is_valid_name(name, field->name_length)) return false;
-        put(writer, name, field->name_length);
+        put_name(writer, name, field);
         PUT(writer, ": ");
         put(writer, sw_field_value(headers, field), field->value_length);
         bool appends = noticed == HAS_FORWARDED_FOR && client && client->address_length &&
@@ -239,15 +246,15 @@ static bool put_fields(writer_t *writer, const sw_headers *headers, const sw_cli
 static void put_client(writer_t *writer, const sw_client *client, unsigned seen, const char *authority, size_t authority_length) {
     const char *address = client->address;
     if (client->address_length) {
-        if (!(seen & HAS_FORWARDED_FOR)) put_field(writer, "x-forwarded-for", 15, address, client->address_length);
-        if (!(seen & HAS_REAL_IP)) put_field(writer, "x-real-ip", 9, address, client->address_length);
+        if (!(seen & HAS_FORWARDED_FOR)) put_field(writer, "X-Forwarded-For", 15, address, client->address_length);
+        if (!(seen & HAS_REAL_IP)) put_field(writer, "X-Real-IP", 9, address, client->address_length);
     }
     if (!(seen & HAS_PROTO)) {
-        if (client->tls) PUT_LINE(writer, "x-forwarded-proto: https");
-        else PUT_LINE(writer, "x-forwarded-proto: http");
+        if (client->tls) PUT_LINE(writer, "X-Forwarded-Proto: https");
+        else PUT_LINE(writer, "X-Forwarded-Proto: http");
     }
-    if (!(seen & HAS_FORWARDED_HOST) && authority_length) put_field(writer, "x-forwarded-host", 16, authority, authority_length);
-    if (!(seen & HAS_PORT) && client->port_length) put_field(writer, "x-forwarded-port", 16, client->port, client->port_length);
+    if (!(seen & HAS_FORWARDED_HOST) && authority_length) put_field(writer, "X-Forwarded-Host", 16, authority, authority_length);
+    if (!(seen & HAS_PORT) && client->port_length) put_field(writer, "X-Forwarded-Port", 16, client->port, client->port_length);
 }
 
 int64_t sw_write_request_head(const sw_headers *headers, char *out, size_t size, const sw_client *client,
@@ -268,16 +275,16 @@ int64_t sw_write_request_head(const sw_headers *headers, char *out, size_t size,
     put(&writer, path, path_length);
     PUT(&writer, " HTTP/1.1");
     end_line(&writer);
-    if (host_length) put_field(&writer, "host", 4, host, host_length);
-    else put_field(&writer, "host", 4, authority, authority_length);
+    if (host_length) put_field(&writer, "Host", 4, host, host_length);
+    else put_field(&writer, "Host", 4, authority, authority_length);
     unsigned seen = 0;
     if (!put_fields(&writer, headers, client, &seen)) return 0;
     if (client) put_client(&writer, client, seen, authority, authority_length);
     put_framing(&writer, headers, framing);
     if (flags & SW_WRITE_UPGRADE) put_upgrade(&writer, headers);
-    else if (flags & SW_WRITE_CLOSE) PUT_LINE(&writer, "connection: close");
-    else if (seen & HAS_TE) PUT_LINE(&writer, "te: trailers\r\nconnection: te"), writer.lines++;
-    if (flags & SW_WRITE_EXPECT) PUT_LINE(&writer, "expect: 100-continue");
+    else if (flags & SW_WRITE_CLOSE) PUT_LINE(&writer, "Connection: close");
+    else if (seen & HAS_TE) PUT_LINE(&writer, "TE: trailers\r\nConnection: TE"), writer.lines++;
+    if (flags & SW_WRITE_EXPECT) PUT_LINE(&writer, "Expect: 100-continue");
     end_line(&writer);
     return finish(&writer);
 }
@@ -301,13 +308,13 @@ int64_t sw_write_response_head(const sw_headers *headers, char *out, size_t size
     if (number == 204) framing = SW_WRITE_NO_BODY; /* a filter may have made it one: RFC 9110, 8.6 */
     else if (number == 304 && framing == 0) framing = SW_WRITE_AS_IS;
     if (number >= 200) {
-        if (!(seen & HAS_DATE)) put_field(&writer, "date", 4, date_now(), DATE_BYTES); /* RFC 9110, 6.6.1 */
-        if (flags & SW_WRITE_LOCAL && !(seen & HAS_SERVER)) PUT_LINE(&writer, "server: sluiceway");
+        if (!(seen & HAS_DATE)) put_field(&writer, "Date", 4, date_now(), DATE_BYTES); /* RFC 9110, 6.6.1 */
+        if (flags & SW_WRITE_LOCAL && !(seen & HAS_SERVER)) PUT_LINE(&writer, "Server: sluiceway");
         put_framing(&writer, headers, framing);
     }
     if (flags & SW_WRITE_UPGRADE) put_upgrade(&writer, headers);
-    else if (flags & SW_WRITE_CLOSE) PUT_LINE(&writer, "connection: close");
-    else if (flags & SW_WRITE_KEEP_ALIVE) PUT_LINE(&writer, "connection: keep-alive");
+    else if (flags & SW_WRITE_CLOSE) PUT_LINE(&writer, "Connection: close");
+    else if (flags & SW_WRITE_KEEP_ALIVE) PUT_LINE(&writer, "Connection: keep-alive");
     end_line(&writer);
     int64_t written = finish(&writer);
     return written > 0 ? written | number << SW_STATUS_SHIFT : written;
