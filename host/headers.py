@@ -1,7 +1,8 @@
 """Header maps: the Python face of the C core's `sw_headers`, shared by the HTTP rooms, native filters and plugins.
 
-A map is ordered, keeps repeated fields, and holds names in lower case; pseudo-headers (`:method`, `:status`, …) come
-first as ordinary entries. It must not know HTTP's rules: those are in `host.http`.
+A map is ordered, keeps repeated fields, and holds names in lower case (the C core remembers their spelling for the
+wire); pseudo-headers (`:method`, `:status`, …) come first as ordinary entries. It must not know HTTP's rules: those
+are in `host.http`.
 """
 
 from __future__ import annotations

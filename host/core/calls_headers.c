@@ -163,7 +163,7 @@ static int64_t find_pseudo(const sw_headers *fresh, const char *name, size_t len
 }
 
 /* The pseudo-headers, those of the old map where the new one does not name them (a message cannot do without), and then
- * the fields of the new one. */
+ * the fields of the new one; those that were there before keep their spelling, which the guest never saw. */
 static bool join(uint32_t type, const sw_headers *old, const sw_headers *fresh, sw_headers *whole) {
     for (uint32_t i = 0; i < old->count; i++) {
         const sw_field *field = &old->fields[i];
@@ -179,7 +179,9 @@ static bool join(uint32_t type, const sw_headers *old, const sw_headers *fresh, 
         const char *name = sw_field_name(fresh, field);
         if (field->name_length && name[0] == ':') continue;
         if (type == SW_MAP_HTTP_REQUEST_HEADERS && is_host(name, field->name_length)) continue;
-        if (sw_headers_add(whole, name, field->name_length, sw_field_value(fresh, field), field->value_length)) return false;
+        if (sw_headers_add_field(whole, fresh, field)) return false;
+        int64_t before = sw_headers_find(old, name, field->name_length, 0);
+        if (before >= 0) whole->fields[whole->count - 1].capitals = old->fields[before].capitals;
     }
     return true;
 }

@@ -256,16 +256,9 @@ static void resume(sw_stream *stream, int side, uint16_t at) {
 /* Fields that filters wrote while the request was under way. */
 static void merge_early_fields(sw_stream *stream) {
     sw_headers *map = sw_headers_of(stream, SW_RESPONSE);
-    for (uint32_t i = 0; i < stream->early_set.count; i++) {
-        const sw_field *field = &stream->early_set.fields[i];
-        sw_headers_set(map, sw_field_name(&stream->early_set, field), field->name_length,
-                       sw_field_value(&stream->early_set, field), field->value_length);
-    }
-    for (uint32_t i = 0; i < stream->early_add.count; i++) {
-        const sw_field *field = &stream->early_add.fields[i];
-        sw_headers_add(map, sw_field_name(&stream->early_add, field), field->name_length,
-                       sw_field_value(&stream->early_add, field), field->value_length);
-    }
+    const sw_headers *set = &stream->early_set, *add = &stream->early_add;
+    for (uint32_t i = 0; i < set->count; i++) sw_headers_set_field(map, set, &set->fields[i]);
+    for (uint32_t i = 0; i < add->count; i++) sw_headers_add_field(map, add, &add->fields[i]);
 }
 
 /* The response map of a local response: the status, the plugin's fields, and what a body needs. */
@@ -280,7 +273,7 @@ static void fill_local_head(sw_stream *stream, const sw_local_response *local) {
         const char *name = sw_field_name(&local->headers, field);
         if (field->name_length && name[0] == ':') continue;
         if (field->name_length == 14 && !memcmp(name, "content-length", 14)) continue;
-        sw_headers_add(map, name, field->name_length, sw_field_value(&local->headers, field), field->value_length);
+        sw_headers_add_field(map, &local->headers, field);
     }
     if (!local->from_response) merge_early_fields(stream);
     if (local->body.length || (local->status != 204 && local->status != 304)) { /* RFC 9110, section 8.6 */
@@ -288,7 +281,7 @@ static void fill_local_head(sw_stream *stream, const sw_local_response *local) {
         sw_headers_set(map, "content-length", 14, digits, length);
     }
     if (local->body.length && sw_headers_find(map, "content-type", 12, 0) < 0)
-        sw_headers_add(map, "content-type", 12, "text/plain", 10);
+        sw_headers_add(map, "Content-Type", 12, "text/plain", 10);
     if (local->grpc_status >= 0) {
         length = sw_put_decimal(digits, (uint64_t)local->grpc_status);
         sw_headers_set(map, "grpc-status", 11, digits, length);

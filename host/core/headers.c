@@ -148,6 +148,19 @@ int sw_headers_set(sw_headers *headers, const char *name, size_t name_length, co
     return 0;
 }
 
+int sw_headers_add_field(sw_headers *headers, const sw_headers *from, const sw_field *field) {
+    if (sw_headers_add(headers, sw_field_name(from, field), field->name_length, sw_field_value(from, field), field->value_length))
+        return -1;
+    headers->fields[headers->count - 1].capitals = field->capitals;
+    return 0;
+}
+
+int sw_headers_set_field(sw_headers *headers, const sw_headers *from, const sw_field *field) {
+    const char *name = sw_field_name(from, field);
+    if (sw_headers_find(headers, name, field->name_length, 0) < 0) return sw_headers_add_field(headers, from, field);
+    return sw_headers_set(headers, name, field->name_length, sw_field_value(from, field), field->value_length);
+}
+
 size_t sw_headers_remove(sw_headers *headers, const char *name, size_t name_length) {
     size_t removed = 0;
     int64_t index = 0;

@@ -46,6 +46,9 @@ int64_t sw_headers_find(const sw_headers *headers, const char *name, size_t name
 int sw_headers_add(sw_headers *headers, const char *name, size_t name_length, const char *value, size_t value_length);
 /* One field of the name remains, at the place and in the spelling of the first. */
 int sw_headers_set(sw_headers *headers, const char *name, size_t name_length, const char *value, size_t value_length);
+/* The same with a field of another map, in its spelling. */
+int sw_headers_add_field(sw_headers *headers, const sw_headers *from, const sw_field *field);
+int sw_headers_set_field(sw_headers *headers, const sw_headers *from, const sw_field *field);
 /* Returns how many fields were removed. */
 size_t sw_headers_remove(sw_headers *headers, const char *name, size_t name_length);
 /* Bytes of the map's own: good until its next change. `index` must be below the count. */

@@ -176,7 +176,7 @@ class Unavailable(PythonFilter):
 
     def on_request_headers(self, context: FilterContext, end_of_stream: bool) -> None:
         """Answer 503."""
-        context.respond(503, [(b"content-type", b"application/json")], _UNAVAILABLE, "plugin_unavailable")
+        context.respond(503, [(b"Content-Type", b"application/json")], _UNAVAILABLE, "plugin_unavailable")
 
 
 class NotFound(PythonFilter):

@@ -7,7 +7,7 @@ import json
 from host.headers import HeaderMap
 from host.http.message import WRITE_CLOSE, WRITE_LOCAL, HeadWriter
 
-JSON_FIELDS = [(b"content-type", b"application/json")]
+JSON_FIELDS = [(b"Content-Type", b"application/json")]
 
 
 def error_body(message: str) -> bytes:

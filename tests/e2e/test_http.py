@@ -258,7 +258,7 @@ def test_draining_waits_for_the_answer_and_refuses_new_connections() -> None:
             writer.write(GET)
             await asyncio.sleep(0.1)
             drained = asyncio.ensure_future(gateway.server.drain(5))
-            assert (await reader.read()).endswith(b"connection: close\r\n\r\nhi")
+            assert (await reader.read()).endswith(b"Connection: close\r\n\r\nhi")
             assert await drained
             try:
                 await gateway.connect()

@@ -120,6 +120,6 @@ def test_a_bad_head_is_refused_and_the_connection_closed(status: int, data: byte
     answer = client.received()
     assert status_of(answer) == status
     assert answer.count(b"HTTP/1.1 ") == 1
-    assert b"connection: close\r\n" in answer
+    assert b"Connection: close\r\n" in answer
     assert client.transport.eof
     assert not wire.dialer.waiting

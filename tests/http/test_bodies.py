@@ -8,7 +8,7 @@ from host.http.settings import HttpSettings
 from tests.http.wire import Wire, status_of
 
 DATE = b"Date: Sat, 21 Nov 2026 05:00:00 GMT\r\n"
-HEAD = b"HTTP/1.1 200 OK\r\ndate: Sat, 21 Nov 2026 05:00:00 GMT\r\n"
+HEAD = b"HTTP/1.1 200 OK\r\nDate: Sat, 21 Nov 2026 05:00:00 GMT\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: a\r\n"
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\n" + DATE + b"Content-Length: 2\r\n\r\nhi"
@@ -41,8 +41,8 @@ def test_a_chunked_body_passes_with_its_trailers(step: int) -> None:
     client.send(POST + b"Transfer-Encoding: Chunked\r\n\r\n" + body + GET, step)
     node = wire.accept()
     request = node.received()
-    assert b"transfer-encoding: chunked\r\n" in request
-    assert b"content-length" not in request
+    assert b"Transfer-Encoding: chunked\r\n" in request
+    assert b"content-length" not in request.lower()
     decoded = b""
     rest = content(request)
     while not rest.startswith(b"0\r\n"):
@@ -50,7 +50,7 @@ def test_a_chunked_body_passes_with_its_trailers(step: int) -> None:
         decoded += rest[: int(size, 16)]
         rest = rest[int(size, 16) + 2 :]
     assert decoded == b"abc\r\nd"
-    assert rest == b"0\r\nx-sum: 1\r\ny: \xc3\xa4\r\n\r\n"
+    assert rest == b"0\r\nX-Sum: 1\r\nY: \xc3\xa4\r\n\r\n"
     node.send(OK)
     assert node.received().startswith(b"GET / ")
 
@@ -149,7 +149,7 @@ def test_a_chunked_response_passes_with_its_trailers(step: int) -> None:
     node.send(b"2\r\nhi\r\n0\r\nX: y\r\n\r\n")
     assert (
         client.received()
-        == HEAD + b"trailer: x\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\nx: y\r\n\r\n"
+        == HEAD + b"Trailer: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\nX: y\r\n\r\n"
     )
     client.send(GET)
     assert not wire.dialer.waiting
@@ -164,7 +164,7 @@ def test_a_response_until_the_end_of_the_connection_becomes_chunked() -> None:
     node.send(b"HTTP/1.1 200 OK\r\n" + DATE + b"\r\nab")
     node.send(b"cd")
     node.end()
-    assert client.received() == HEAD + b"transfer-encoding: chunked\r\n\r\n2\r\nab\r\n2\r\ncd\r\n0\r\n\r\n"
+    assert client.received() == HEAD + b"Transfer-Encoding: chunked\r\n\r\n2\r\nab\r\n2\r\ncd\r\n0\r\n\r\n"
     assert not client.transport.closed
 
 
@@ -188,7 +188,7 @@ def test_an_http_1_0_client_gets_no_chunks() -> None:
     wire.accept().send(
         b"HTTP/1.1 200 OK\r\n" + DATE + b"Transfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n"
     )
-    assert client.received() == HEAD + b"connection: close\r\n\r\nhi"
+    assert client.received() == HEAD + b"Connection: close\r\n\r\nhi"
     assert client.transport.closed
 
 
@@ -198,7 +198,7 @@ def test_an_http_1_0_client_may_keep_its_connection() -> None:
     client = wire.client()
     client.send(b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
     wire.accept().send(OK)
-    assert client.received() == HEAD + b"content-length: 2\r\nconnection: keep-alive\r\n\r\nhi"
+    assert client.received() == HEAD + b"Content-Length: 2\r\nConnection: keep-alive\r\n\r\nhi"
     assert not client.transport.closed
 
 
@@ -212,7 +212,7 @@ def test_an_answer_to_head_ends_with_its_head(fields: bytes) -> None:
     for _ in range(2):
         assert node.received().startswith(b"HEAD / ")
         node.send(b"HTTP/1.1 200 OK\r\n" + DATE + fields + b"\r\n")
-        length = b"content-length: 1000\r\n" if b"1000" in fields else b""
+        length = b"Content-Length: 1000\r\n" if b"1000" in fields else b""
         assert client.received() == HEAD + length + b"\r\n"
     assert not client.transport.closed
     assert not node.transport.closed
@@ -223,7 +223,7 @@ def test_an_empty_body_is_announced_as_such() -> None:
     wire = Wire()
     client = wire.client()
     client.send(POST + b"Content-Length: 0\r\n\r\n")
-    assert wire.accept().received().endswith(b"content-length: 0\r\n\r\n")
+    assert wire.accept().received().endswith(b"Content-Length: 0\r\n\r\n")
 
 
 def test_a_chunked_body_over_the_limit_is_refused() -> None:
@@ -246,7 +246,7 @@ def test_an_early_answer_closes_the_connection_after_a_while() -> None:
     node.send(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno")
     answer = client.received()
     assert status_of(answer) == 403
-    assert b"connection: close\r\n" in answer
+    assert b"Connection: close\r\n" in answer
     assert client.transport.eof
     assert node.transport.closed
     client.send(b"x" * 100)

@@ -78,10 +78,10 @@ def test_a_connection_takes_only_so_many_requests() -> None:
     node.send(OK)
     client.send(GET)
     node.send(OK)
-    assert b"connection: close" not in client.received()
+    assert b"connection: close" not in client.received().lower()
     client.send(GET)
     node.send(OK)
-    assert b"connection: close\r\n" in client.received()
+    assert b"Connection: close\r\n" in client.received()
     assert client.transport.closed
 
 
@@ -203,7 +203,7 @@ def test_expect_100_continue_is_the_upstreams_to_answer(step: int) -> None:
     client = wire.client()
     client.send(b"POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-Continue\r\nContent-Length: 2\r\n\r\n", step)
     node = wire.accept()
-    assert node.received().endswith(b"content-length: 2\r\nexpect: 100-continue\r\n\r\n")
+    assert node.received().endswith(b"Content-Length: 2\r\nExpect: 100-continue\r\n\r\n")
     assert client.received() == b""
     node.send(b"HTTP/1.1 100 Continue\r\n\r\n", step)
     assert client.received() == b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -222,7 +222,7 @@ def test_a_final_answer_instead_of_100_closes() -> None:
     wire.accept().send(b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\n\r\n")
     answer = client.received()
     assert status_of(answer) == 413
-    assert b"connection: close\r\n" in answer
+    assert b"Connection: close\r\n" in answer
 
 
 def test_early_hints_pass_and_an_unasked_100_does_not() -> None:
@@ -234,7 +234,7 @@ def test_early_hints_pass_and_an_unasked_100_does_not() -> None:
         b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: a\r\nContent-Length: 3\r\n\r\n" + OK
     )
     answer = client.received()
-    assert answer.startswith(b"HTTP/1.1 103 Early Hints\r\nlink: a\r\n\r\nHTTP/1.1 200 OK\r\n")
+    assert answer.startswith(b"HTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\nHTTP/1.1 200 OK\r\n")
 
 
 def test_an_http_1_0_client_gets_no_1xx() -> None:
@@ -257,7 +257,7 @@ def test_draining_ends_idle_connections_and_lets_requests_finish() -> None:
     assert idle.transport.closed
     assert not busy.transport.closed
     node.send(OK)
-    assert b"connection: close\r\n" in busy.received()
+    assert b"Connection: close\r\n" in busy.received()
     assert busy.transport.closed
 
 

@@ -9,7 +9,7 @@ from host.filters.python import FilterContext, PythonFilter
 from tests.http.wire import Wire, status_of
 
 DATE = b"Date: Sat, 21 Nov 2026 05:00:00 GMT\r\n"
-HEAD = b"HTTP/1.1 200 OK\r\ndate: Sat, 21 Nov 2026 05:00:00 GMT\r\n"
+HEAD = b"HTTP/1.1 200 OK\r\nDate: Sat, 21 Nov 2026 05:00:00 GMT\r\n"
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n"
 CHUNKED = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -93,10 +93,10 @@ def test_a_changed_body_that_is_whole_at_once_is_counted_anew() -> None:
     client.send(POST + b"wxyz")
     node = wire.accept()
     request = node.received()
-    assert b"content-length: 8\r\n" in request
+    assert b"Content-Length: 8\r\n" in request
     assert content(request) == b"wwxxyyzz"
     node.send(OK)
-    assert client.received() == HEAD + b"content-length: 8\r\n\r\naabbccdd"
+    assert client.received() == HEAD + b"Content-Length: 8\r\n\r\naabbccdd"
     assert client.transport.writes == node.transport.writes == 1
 
 
@@ -110,12 +110,12 @@ def test_a_changed_body_in_pieces_is_chunked() -> None:
     node = wire.accept()
     client.send(b"yz")
     request = node.received()
-    assert b"content-length" not in request
+    assert b"content-length" not in request.lower()
     assert content(request) == b"4\r\nwwxx\r\n4\r\nyyzz\r\n0\r\n\r\n"
     node.send(OK[:-2])
     node.send(b"cd")
     assert (
-        client.received() == HEAD + b"transfer-encoding: chunked\r\n\r\n4\r\naabb\r\n4\r\nccdd\r\n0\r\n\r\n"
+        client.received() == HEAD + b"Transfer-Encoding: chunked\r\n\r\n4\r\naabb\r\n4\r\nccdd\r\n0\r\n\r\n"
     )
     client.send(GET)
     assert node.received()
@@ -128,10 +128,10 @@ def test_a_gathered_body_is_counted() -> None:
     client.send(CHUNKED + b"2\r\nwx\r\n2\r\nyz\r\n0\r\n\r\n", step=1)
     node = wire.accept()
     request = node.received()
-    assert b"content-length: 8\r\n" in request
+    assert b"Content-Length: 8\r\n" in request
     assert content(request) == b"wwxxyyzz"
     node.send(OK, step=1)
-    assert client.received() == HEAD + b"content-length: 8\r\n\r\naabbccdd"
+    assert client.received() == HEAD + b"Content-Length: 8\r\n\r\naabbccdd"
 
 
 def test_trust_content_length_streams_and_ends_a_wrong_count() -> None:
@@ -141,7 +141,7 @@ def test_trust_content_length_streams_and_ends_a_wrong_count() -> None:
     client.send(GET)
     node = wire.accept()
     node.send(OK)
-    assert client.received() == HEAD + b"content-length: 4\r\n\r\naabb"
+    assert client.received() == HEAD + b"Content-Length: 4\r\n\r\naabb"
     assert client.transport.closed
 
 
@@ -202,7 +202,7 @@ def test_a_paused_response_leaves_when_resumed() -> None:
         waits.context.resume_response()
         if piece != OK:
             node.send(b"cd")
-        assert client.received() == HEAD + b"content-length: 4\r\n\r\nabcd"
+        assert client.received() == HEAD + b"Content-Length: 4\r\n\r\nabcd"
 
 
 def test_a_request_paused_for_ever_is_a_504() -> None:
@@ -222,7 +222,7 @@ def test_a_client_that_waits_for_100_is_told_by_us_when_its_content_is_needed_he
     assert client.received() == b"HTTP/1.1 100 Continue\r\n\r\n"
     client.send(b"wxyz")
     request = wire.accept().received()
-    assert b"expect" not in request
+    assert b"expect" not in request.lower()
     assert content(request) == b"wxyz"
 
 
@@ -236,8 +236,8 @@ def test_a_filter_that_answers_spares_the_upstream(event: str) -> None:
     answer = client.received()
     assert status_of(answer) == 403
     assert b"x-why: so\r\n" in answer
-    assert b"content-length: 9\r\n" in answer
-    assert b"server: sluiceway\r\n" in answer
+    assert b"Content-Length: 9\r\n" in answer
+    assert b"Server: sluiceway\r\n" in answer
     assert content(answer) == b"forbidden"
     assert not client.transport.closed
 
@@ -260,7 +260,7 @@ def test_pseudo_headers_that_filters_change_go_to_the_upstream() -> None:
     """Method, path, authority; and a path without its slash gets one."""
     wire = Wire(filters=(Sets({b":method": b"PUT", b":path": b"?x=1", b":authority": b"b:81"}),))
     wire.client().send(GET)
-    assert wire.accept().received().startswith(b"PUT /?x=1 HTTP/1.1\r\nhost: b:81\r\n")
+    assert wire.accept().received().startswith(b"PUT /?x=1 HTTP/1.1\r\nHost: b:81\r\n")
 
 
 @pytest.mark.parametrize(
@@ -297,12 +297,12 @@ def test_framing_and_connection_fields_are_not_the_filters_to_set(name: bytes) -
     client.send(POST + b"wxyz")
     node = wire.accept()
     request = node.received()
-    assert request.count(b"content-length: 4\r\n") == 1
+    assert request.count(b"Content-Length: 4\r\n") == 1
     assert b": 7\r\n" not in request
     node.send(OK)
     answer = client.received()
-    assert answer.count(b"content-length: 4\r\n") == 1
-    assert b": 7\r\n" not in answer.replace(b"host: 7\r\n", b"")
+    assert answer.count(b"Content-Length: 4\r\n") == 1
+    assert b": 7\r\n" not in answer
 
 
 @pytest.mark.parametrize("status", [b"204", b"304"])

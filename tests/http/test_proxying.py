@@ -7,14 +7,14 @@ import pytest
 from tests.http.wire import Peer, Wire
 
 FORWARDED = (
-    b"x-forwarded-for: 192.0.2.7\r\nx-real-ip: 192.0.2.7\r\nx-forwarded-proto: http\r\n"
-    b"x-forwarded-host: a\r\nx-forwarded-port: 9080\r\n"
+    b"X-Forwarded-For: 192.0.2.7\r\nX-Real-IP: 192.0.2.7\r\nX-Forwarded-Proto: http\r\n"
+    b"X-Forwarded-Host: a\r\nX-Forwarded-Port: 9080\r\n"
 )
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 DATE = b"Date: Sat, 21 Nov 2026 05:00:00 GMT\r\n"
-SENT_DATE = b"date: Sat, 21 Nov 2026 05:00:00 GMT\r\n"
+SENT_DATE = b"Date: Sat, 21 Nov 2026 05:00:00 GMT\r\n"
 OK = b"HTTP/1.1 200 OK\r\n" + DATE + b"Content-Length: 2\r\n\r\nhi"
-SENT_OK = b"HTTP/1.1 200 OK\r\n" + SENT_DATE + b"content-length: 2\r\n\r\nhi"
+SENT_OK = b"HTTP/1.1 200 OK\r\n" + SENT_DATE + b"Content-Length: 2\r\n\r\nhi"
 
 
 def asked(wire: Wire, data: bytes, step: int = 0) -> tuple[Peer, Peer]:
@@ -29,7 +29,7 @@ def test_a_get_and_its_answer_pass_in_one_write_each(step: int) -> None:
     """The plain case, byte for byte; Host comes first (RFC 9110, 7.2) and the client is told of."""
     wire = Wire()
     client, node = asked(wire, b"GET /a?b=c HTTP/1.1\r\nhost: a\r\nAccept:  */* \r\n\r\n", step)
-    assert node.received() == b"GET /a?b=c HTTP/1.1\r\nhost: a\r\naccept: */*\r\n" + FORWARDED + b"\r\n"
+    assert node.received() == b"GET /a?b=c HTTP/1.1\r\nHost: a\r\nAccept: */*\r\n" + FORWARDED + b"\r\n"
     node.send(OK)
     assert client.received() == SENT_OK
     assert client.transport.writes == node.transport.writes == 1

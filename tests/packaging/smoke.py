@@ -94,7 +94,8 @@ def check_gateway(plugin: str) -> None:
         gateway = subprocess.Popen([command, "run", str(path), "--listen", f"127.0.0.1:{port}"])
         try:
             answer = ask(port, gateway)
-            assert (answer.status, answer.read(), answer.getheader("X-Go-Wasm")) == (200, b"ok\n", "APISIX")
+            assert (answer.status, answer.read()) == (200, b"ok\n")
+            assert ("X-Go-Wasm", "APISIX") in answer.getheaders()
             gateway.terminate()
             assert gateway.wait(20) == 0
         finally:

@@ -2,7 +2,7 @@
 #include "harness.h"
 
 enum { MODEL_FIELDS = 64, MODEL_BYTES = 4096 };
-typedef struct { char name[16], value[64]; size_t name_length, value_length; } model_field;
+typedef struct { char name[16], value[64]; size_t name_length, value_length; uint64_t capitals; } model_field;
 typedef struct { model_field fields[MODEL_FIELDS]; size_t count; } model;
 
 static void lower(char *text, size_t length) {
@@ -17,6 +17,7 @@ static void check_same(const sw_headers *headers, const model *expected) {
         CHECK(length == expected->fields[i].name_length && !memcmp(text, expected->fields[i].name, length));
         text = sw_headers_value(headers, i, &length);
         CHECK(length == expected->fields[i].value_length && !memcmp(text, expected->fields[i].value, length));
+        CHECK(headers->fields[i].capitals == expected->fields[i].capitals);
     }
 }
 
@@ -33,6 +34,8 @@ static void change(sw_headers *headers, model *m) {
     for (size_t i = 0; i < field.value_length; i++) field.value[i] = (char)chance(256);
     model_field stored = field;
     if (!headers->exact) lower(stored.name, stored.name_length);
+    for (size_t i = 0; i < field.name_length; i++)
+        if (stored.name[i] != field.name[i]) stored.capitals |= (uint64_t)1 << i;
     size_t first = 0;
     while (first < m->count && (m->fields[first].name_length != stored.name_length ||
                                 memcmp(m->fields[first].name, stored.name, stored.name_length)))
@@ -52,6 +55,7 @@ static void change(sw_headers *headers, model *m) {
         if (first == m->count) {
             m->fields[m->count++] = stored;
         } else {
+            stored.capitals = m->fields[first].capitals;
             m->fields[first] = stored;
             model_remove(m, stored.name, stored.name_length, first + 1);
         }
