@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from typing import Any
 
@@ -10,6 +11,8 @@ from host.testing import HostedStream, PluginHost
 from testdata import relay
 from testdata.relay import SCRATCH
 from tests.plugin.guests import OK, POST, wat
+
+_RESULT = re.compile("relay( [0-9a-f]{8}){3}")
 
 OUT = SCRATCH
 """Where a call puts its results: out-pointers are OUT, OUT + 4, …"""
@@ -46,7 +49,7 @@ class Run:
     def results(self) -> list[tuple[str, str, int]]:
         """Phase, call and result of each step, in order."""
         calls = [function.name for function in relay.calls(self._file)]
-        rows = [line.split() for line in self.host.logs() if line.startswith("relay ")]
+        rows = [line.split() for line in self.host.logs() if _RESULT.fullmatch(line)]
         phases = list(relay.PHASES)
         return [
             (phases[int(phase, 16)], calls[int(call, 16)], int(result, 16)) for _, phase, call, result in rows
