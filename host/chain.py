@@ -1,6 +1,6 @@
 """Filter chains: which filters a route has, in which order, as one native object that all its exchanges share.
 
-The passes themselves (who is called when, pausing, resuming) are in core/chain.c.
+The passes themselves (who is called when, pausing, resuming) are in core/passes.c.
 """
 
 from __future__ import annotations
