@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
+from typing import Any
 
 from host._core import ffi
 
@@ -31,8 +33,22 @@ class ConnectionInfo:
             },
         )
 
+    @classmethod
+    def of(cls, transport: asyncio.Transport) -> ConnectionInfo:
+        """Return the ends of an open connection; empty where the transport does not know one."""
+        return cls(
+            _address(transport.get_extra_info("peername")), _address(transport.get_extra_info("sockname"))
+        )
+
     def __repr__(self) -> str:
         return f"ConnectionInfo({self.source_address!r}, {self.destination_address!r})"
+
+
+def _address(name: Any) -> str:
+    """Return a socket's name as `ip:port`, `[ip]:port` for IPv6."""
+    if not isinstance(name, tuple):
+        return ""
+    return f"[{name[0]}]:{name[1]}" if ":" in name[0] else f"{name[0]}:{name[1]}"
 
 
 def _port(address: str) -> int:

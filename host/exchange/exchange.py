@@ -1,0 +1,233 @@
+"""One request from its client to an upstream and back, through the filter chain of its route.
+
+It joins the two protocols and the stream engine: each tells it what came, it asks the chain what may leave, and hands
+that to the other side. An exchange serves one client connection and is used for all of its requests, one at a time.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+
+from host.exchange.request import RequestSide
+from host.exchange.route import Route
+from host.http.downstream import Downstream
+from host.http.flow import CHAIN, PEER
+from host.http.message import (
+    CHUNKED,
+    EXPECT_CONTINUE,
+    FRAMING,
+    UPGRADE,
+    target_of,
+)
+from host.stream import (
+    LOCAL_RESPONSE,
+    REQUEST_BLOCKED,
+    REQUEST_BODY,
+    REQUEST_END,
+    REQUEST_HEAD,
+    RESET,
+    RESPONSE_BLOCKED,
+    RESPONSE_BODY,
+    RESPONSE_END,
+    RESPONSE_HEAD,
+    RESPONSE_TRAILERS,
+    ConnectionInfo,
+)
+
+logger = logging.getLogger("sluiceway.exchange")
+
+_REQUEST = REQUEST_HEAD | REQUEST_BODY | REQUEST_END
+_RESPONSE = RESPONSE_HEAD | RESPONSE_BODY | RESPONSE_END
+_BLOCKED = REQUEST_BLOCKED | RESPONSE_BLOCKED
+
+Match = Callable[["Exchange"], Route | None]
+
+
+class Exchange(RequestSide):
+    """The requests of one client connection, one after the other."""
+
+    __slots__ = ("_info", "_is_regulated", "_match")
+
+    def __init__(self, downstream: Downstream, match: Match) -> None:
+        super().__init__(downstream)
+        self._match = match
+        self._info: ConnectionInfo | None = None
+        self._is_regulated = False
+
+    # --- from the client ---
+
+    def begin(self, head: int, length: int, data: bytes, end: bool) -> None:
+        """A request's head is in `request_headers`: route it, and pass it with what came along."""
+        self._head, self._request_length = head, length
+        self._is_on = True
+        self._is_local = self._retried = self._continued = False
+        self._tunnel = None
+        self._request_ready = self._request_sent = False
+        self._response_seen = self._response_ready = self.answered = False
+        self._tried = ()
+        self._first = data
+        self._first_end = end
+        route = self._match(self)
+        if route is None:
+            self._answer_bare(404, "404 Route Not Found")
+            return
+        self._upstream = route.upstream
+        if head & UPGRADE and not route.enable_websocket:
+            self._head = head = head & ~UPGRADE
+        chain = route.chain
+        self.open(chain, self._info or self._connection_info())
+        self._filters_request, self._filters_response = chain.wants_request_body, chain.wants_response_body
+        self._recounts_request = chain.changes_request_body and not route.trust_content_length
+        self._recounts_response = chain.changes_response_body and not route.trust_content_length
+        flags = self.on_request_headers(end and not data)
+        if self._filters_request:
+            self._first, self._first_end = b"", False
+            if data and not flags & (LOCAL_RESPONSE | RESET):
+                flags |= self._request_body(data, end)
+            self._apply(flags)
+        elif flags & ~REQUEST_END == REQUEST_HEAD:
+            self._request_ready = True
+            self._acquire()
+        else:
+            if not end:
+                self._downstream.hold(CHAIN)
+            self._apply(flags)
+        if head & EXPECT_CONTINUE and self._is_on and not (data or end):
+            self._continue_if_held()
+
+    def target(self) -> tuple[bytes, bytes, bytes]:
+        """Return (:authority, :method, path without query) of the request, as it came: for routing."""
+        return target_of(self._request_pointer, self._head)
+
+    def new_request_id(self) -> str:
+        """Return the client's X-Request-Id, else process, connection and the request's number on it."""
+        given = self.request_headers.get(b"x-request-id")
+        if given:
+            return given[:128].decode("latin-1")
+        assert self._info is not None
+        return f"{os.getpid()}-{self._info.id}-{self._downstream.requests}"
+
+    def _connection_info(self) -> ConnectionInfo:
+        self._info = info = ConnectionInfo.of(self._downstream.transport)
+        return info
+
+    def _continue_if_held(self) -> None:
+        """Ask for the content when the request waits for it here: an upstream that has not seen its head cannot."""
+        if not self._request_sent and self._connecting is None and not self._is_local and not self.answered:
+            self._continued = True
+            self._downstream.send_continue()
+
+    def request_data(self, data: bytes, end: bool) -> None:
+        """More of the request's content."""
+        if not self._is_on or self._is_local:
+            return
+        if self._filters_request:
+            self._apply(self._request_body(data, end))
+        elif self._request_ready:
+            self._pass_request(data, end)
+        else:
+            assert self._first is not None
+            self._first += data
+            self._first_end = end
+
+    def _request_body(self, data: bytes, end: bool) -> int:
+        """Give content to the chain, and its trailers."""
+        if end and self._head & FRAMING == CHUNKED and len(self.request_trailers):
+            flags = self.on_request_body(data, False) if data else 0
+            return flags if flags & (LOCAL_RESPONSE | RESET) else flags | self.on_request_trailers()
+        return self.on_request_body(data, end)
+
+    def client_lost(self) -> None:
+        """Nobody waits for the answer any more."""
+        if not self._is_on:
+            return
+        self._is_on = False
+        connection = self._connection
+        if self._tunnel is not None and connection is not None:
+            self._connection = None
+            connection.finish()
+        self._release_upstream()
+        self.close()
+
+    def client_failed(self, status: int, reason: str) -> None:
+        """The request's rest cannot be read."""
+        if self._is_on:
+            self._answer_instead(status, f"{status} {reason}")
+
+    def client_blocked(self) -> None:
+        """The client does not take the response: read no more of it."""
+        if self._connection is not None:
+            self._connection.hold(PEER)
+
+    def client_unblocked(self) -> None:
+        """It does again."""
+        if self._connection is not None:
+            self._connection.release(PEER)
+
+    def client_idle(self) -> bool:
+        """Decide what a long silence means."""
+        if self._connection is not None or self._connecting is not None:
+            return True
+        self._answer_instead(504, "504 Gateway Timeout")
+        return False
+
+    # --- what the chain lets pass ---
+
+    def on_ready(self, flags: int) -> None:
+        """The chain has moved on without an event of ours."""
+        if not self._is_on:
+            return
+        try:
+            self._apply(flags)
+        except Exception:
+            logger.exception("a request could not be continued")
+            self.failed()
+
+    def _apply(self, flags: int) -> None:
+        if flags & RESET:
+            self._downstream.abort()
+            return
+        if flags & LOCAL_RESPONSE:
+            self._is_local = True
+            self._release_upstream()
+        if flags & _REQUEST and not self._is_local:
+            if flags & REQUEST_HEAD:
+                self._request_ready = True
+            if self._filters_request:
+                data = self.take_request_body() if flags & REQUEST_BODY else b""
+                self._pass_request(data, bool(flags & REQUEST_END))
+            else:
+                self._downstream.release(CHAIN)
+                self._acquire()
+        if flags & _RESPONSE:
+            if flags & RESPONSE_HEAD:
+                self._response_ready = True
+            if self._tunnel is not None:
+                self._open_tunnel(self._tunnel)
+                return
+            if self._filters_response or self._is_local:
+                data = self.take_response_body() if flags & RESPONSE_BODY else b""
+                self._pass_response(data, bool(flags & RESPONSE_END), bool(flags & RESPONSE_TRAILERS))
+            else:
+                data, self._response_first = self._response_first, b""
+                if self._connection is not None:
+                    self._connection.release(CHAIN)
+                self._pass_response(data, self._response_end)
+        if self._is_on and (flags & _BLOCKED or self._is_regulated):
+            self._regulate(flags)
+
+    def _regulate(self, flags: int) -> None:
+        """Stop reading from a side whose bytes the chain holds, until it does no more."""
+        self._is_regulated = bool(flags & _BLOCKED)
+        if flags & REQUEST_BLOCKED:
+            self._downstream.hold(CHAIN)
+        elif self._downstream.flow.reasons & CHAIN and self._filters_request:
+            self._downstream.release(CHAIN)
+        connection = self._connection
+        if connection is not None:
+            if flags & RESPONSE_BLOCKED:
+                connection.hold(CHAIN)
+            elif connection.flow.reasons & CHAIN and self._filters_response:
+                connection.release(CHAIN)

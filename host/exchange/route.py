@@ -1,0 +1,24 @@
+"""What routing hands to an exchange. It must not know how routes are configured or matched."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from host.stream import FilterChain
+from host.upstream.upstream import Upstream
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where a request goes and what it passes on its way.
+
+    `trust_content_length` sends a Content-Length on although a filter may change the body: the operator says that none
+    does, and bodies stream without a hold or chunked coding. A count that comes out wrong ends the connection.
+    `enable_websocket` lets the client upgrade its connection; else an Upgrade is a field of the hop, and ends here.
+    """
+
+    id: str
+    chain: FilterChain
+    upstream: Upstream
+    trust_content_length: bool = False
+    enable_websocket: bool = False
