@@ -204,7 +204,7 @@ class Exchange(RequestSide):
         if flags & _RESPONSE:
             if flags & RESPONSE_HEAD:
                 self._response_ready = True
-            if self._tunnel is not None:
+            if self._tunnel is not None and not self._is_local:
                 self._open_tunnel(self._tunnel)
                 return
             if self._filters_response or self._is_local:

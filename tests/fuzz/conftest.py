@@ -1,6 +1,6 @@
 """Fuzz tests count on outcomes, not on time: a busy machine must not fail them."""
 
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
-settings.register_profile("sluiceway", deadline=None)
+settings.register_profile("sluiceway", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("sluiceway")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abi.types import Action
+from host.filters.python import FilterContext, PythonFilter
 from tests.http.wire import Peer, Wire, status_of
 
 ASK = b"GET /chat HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: x\r\n\r\n"
@@ -127,3 +129,27 @@ def test_an_upgrade_that_the_route_does_not_allow_ends_here() -> None:
     assert b"upgrade" not in request.lower()
     node.send(SWITCH)
     assert status_of(client.received()) == 502
+
+
+class Judges(PythonFilter):
+    """Holds the response's head; the test decides."""
+
+    context: FilterContext
+
+    def on_response_headers(self, context: FilterContext, end_of_stream: bool) -> Action:
+        self.context = context
+        return Action.PAUSE
+
+
+def test_a_filter_may_answer_instead_of_the_101() -> None:
+    """The client gets that answer, and the node's connection is given up."""
+    judges = Judges()
+    wire = Wire(filters=(judges,))
+    client = wire.client()
+    client.send(ASK)
+    node = wire.accept()
+    node.send(SWITCH)
+    assert client.received() == b""
+    judges.context.respond(403, body=b"no")
+    assert status_of(client.received()) == 403
+    assert node.transport.closed
