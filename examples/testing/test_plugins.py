@@ -98,3 +98,26 @@ def test_it_works_with_what_runs_before_it():
 
 
 # [end]
+
+
+# [gateway]
+def test_the_client_gets_it_from_a_real_gateway(proxy_server, upstream):
+    upstream.respond(200, [("X-Powered-By", "PHP/5")], b"hello")
+    conf = {"headers": [{"name": "X-Go-Wasm", "value": "APISIX"}]}
+    file = str(PLUGINS / "custom_response_header/plugin.wasm")
+    proxy = proxy_server(
+        {
+            "wasm": {"plugins": [{"name": "custom-response-header", "priority": 7000, "file": file}]},
+            "routes": [
+                {
+                    "uri": "/*",
+                    "upstream": {"nodes": {upstream.node: 1}},
+                    "plugins": {"custom-response-header": {"conf": conf}},
+                }
+            ],
+        }
+    )
+    answer = proxy.request("GET", "/orders?page=2", {"X-Request-Id": "7"})
+    assert (answer.status, answer.body) == (200, b"hello")
+    assert answer.header("X-Go-Wasm") == "APISIX"
+    assert upstream.requests[0].target == "/orders?page=2"

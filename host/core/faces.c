@@ -47,11 +47,6 @@ uint64_t sw_vm_trace_rows(const sw_vm *vm, const sw_trace_row **rows, uint32_t *
 
 uint32_t sw_context_id(const sw_context *context) { return context->id; }
 
-int sw_context_configure(sw_context *context, const char *configuration, size_t length) {
-    sw_buffer_clear(&context->configuration);
-    return sw_buffer_append(&context->configuration, configuration, length) ? 0 : -1;
-}
-
 bool sw_vm_take_ticks_changed(sw_vm *vm) {
     bool changed = vm->ticks_changed;
     vm->ticks_changed = false;

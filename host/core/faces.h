@@ -16,7 +16,6 @@ const char *sw_vm_memory(sw_vm *vm, uint32_t pointer, uint32_t length);
 int sw_vm_trace(sw_vm *vm, uint32_t rows);
 uint64_t sw_vm_trace_rows(const sw_vm *vm, const sw_trace_row **rows, uint32_t *size);
 uint32_t sw_context_id(const sw_context *context);
-int sw_context_configure(sw_context *context, const char *configuration, size_t length);
 /* The tick period that was set since the last time, in milliseconds (0 = none), or -1. */
 int64_t sw_context_take_tick(sw_context *context);
 /* Whether any context's tick period was set since this was last asked. */

@@ -32,7 +32,6 @@ uint64_t sw_vm_trace_rows(const sw_vm *vm, const sw_trace_row **rows, uint32_t *
 sw_context *sw_context_new_root(sw_vm *vm, const char *name, size_t name_length, const char *root_id, size_t root_id_length, const char *configuration, size_t configuration_length);
 void sw_context_delete_root(sw_context *context);
 uint32_t sw_context_id(const sw_context *context);
-int sw_context_configure(sw_context *context, const char *configuration, size_t length);
 int64_t sw_context_take_tick(sw_context *context);
 bool sw_vm_take_ticks_changed(sw_vm *vm);
 void sw_context_defer_done(sw_context *context, bool pending);

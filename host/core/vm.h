@@ -76,7 +76,7 @@ struct sw_vm {
     uint64_t trace_count;
     uint32_t serial;                  /* what Python knows the VM by, in log rows */
 };
-enum { SW_FAILURE_NONE, SW_FAILURE_TRAP, SW_FAILURE_DEADLINE, SW_FAILURE_EXIT, SW_FAILURE_ALLOCATOR, SW_FAILURE_RESTRICTED };
+enum { SW_FAILURE_NONE, SW_FAILURE_TRAP, SW_FAILURE_DEADLINE, SW_FAILURE_EXIT, SW_FAILURE_RESTRICTED };
 
 /* vm.c: life of a VM */
 sw_vm *sw_vm_new(wasm_engine_t *engine, uint32_t serial, int64_t memory_limit);

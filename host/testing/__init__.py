@@ -1,13 +1,16 @@
 """A library for testing plugins: what the gateway does with them, without sockets, event loop or waiting.
 
 A `PluginHost` runs one plugin, a `ChainHost` several filters in a row. Both drive the very classes that the gateway
-drives, so that a plugin meets the same semantics; time passes when the test says so.
+drives, so that a plugin meets the same semantics; time passes when the test says so. For what only a whole gateway can
+show, a `ProxyServer` runs one in a process of its own, and an `UpstreamServer` stands behind it.
 """
 
 from host.testing.chain import ChainHost, WasmPlugin
 from host.testing.plugin import PluginHost
+from host.testing.server import ProxyServer
 from host.testing.services import HostEvent, PluginLine
 from host.testing.stream import HostedStream, LocalResponse, Message
+from host.testing.upstream import UpstreamServer
 
 __all__ = [
     "ChainHost",
@@ -17,5 +20,7 @@ __all__ = [
     "Message",
     "PluginHost",
     "PluginLine",
+    "ProxyServer",
+    "UpstreamServer",
     "WasmPlugin",
 ]

@@ -38,8 +38,7 @@ class FailureKind(IntEnum):
     TRAP = 1
     DEADLINE = 2
     EXIT = 3
-    ALLOCATOR = 4
-    RESTRICTED = 5
+    RESTRICTED = 4
 
 
 class GuestFailed(Exception):

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import re
-import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+
+from host.testing.server import GatewayProcess
 
 ROOT = Path(__file__).resolve().parents[2]
 PLUGINS = ROOT / "testdata/plugins"
@@ -24,79 +21,14 @@ def plugin(name: str) -> Path:
     return PLUGINS / name / "plugin.wasm"
 
 
-class GatewayProcess:
-    """A running `sluiceway run …`; `log` grows with what it writes to standard error."""
-
-    def __init__(self, *arguments: str, environment: dict[str, str] | None = None) -> None:
-        self.log: list[str] = []
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "host", "run", *arguments],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            cwd=ROOT,
-            env={**os.environ, **(environment or {})},
-        )
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-
-    def _read(self) -> None:
-        assert self.process.stderr is not None
-        with self.process.stderr as stream:
-            for line in stream:
-                self.log.append(line.decode(errors="replace").rstrip("\n"))
-
-    def wait_for(self, pattern: str, count: int = 1, seconds: float = 20.0) -> list[str]:
-        """Return the first `count` log lines with the pattern, as soon as they are there."""
-        end = time.monotonic() + seconds
-        while True:
-            found = [line for line in self.log if re.search(pattern, line)]
-            if len(found) >= count:
-                return found[:count]
-            assert time.monotonic() < end, f"no {pattern!r} in:\n" + "\n".join(self.log[-50:])
-            assert self.process.poll() is None or self._reader.is_alive(), "\n".join(self.log[-50:])
-            time.sleep(0.01)
-
-    def has(self, pattern: str) -> bool:
-        """Whether a log line with the pattern is there."""
-        return any(re.search(pattern, line) for line in self.log)
-
-    def serving(self) -> tuple[str, int]:
-        """Wait until it serves; return the address."""
-        (line,) = self.wait_for(r"serving on http://\S+;")
-        found = re.search(r"serving on http://([\d.]+):(\d+);", line)
-        assert found is not None
-        return found[1], int(found[2])
-
-    def workers(self) -> list[int]:
-        """The process ids of its children."""
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        return [int(child) for child in children]
-
-    def signal(self, number: signal.Signals) -> None:
-        """Send a signal to the first process."""
-        self.process.send_signal(number)
-
-    def stopped(self, seconds: float = 20.0) -> int:
-        """Wait until it has ended; return the exit status."""
-        status = self.process.wait(seconds)
-        self._reader.join(seconds)
-        return status
-
-
 @contextlib.contextmanager
 def running(*arguments: str | Path, environment: dict[str, str] | None = None) -> Iterator[GatewayProcess]:
     """Run a gateway until the block ends; whatever happens in it, no process is left."""
-    gateway = GatewayProcess(*map(str, arguments), environment=environment)
+    gateway = GatewayProcess(*map(str, arguments), environment=environment, cwd=ROOT)
     try:
         yield gateway
     finally:
-        children = gateway.workers() if gateway.process.poll() is None else []
-        gateway.process.kill()
-        gateway.process.wait(10)
-        for child in children:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(child, signal.SIGKILL)
-        gateway.stopped()
+        gateway.kill()
 
 
 class _Origin(BaseHTTPRequestHandler):

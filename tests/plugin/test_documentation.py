@@ -20,8 +20,8 @@ def test_the_page_shows_the_examples_as_they_are() -> None:
 
 
 def test_the_examples_run_as_a_reader_runs_them() -> None:
-    """With the fixture that the distribution brings."""
+    """With the fixtures that the distribution brings."""
     command = [sys.executable, "-W", "error", "-m", "pytest", "-q", "-p", "no:cacheprovider", str(EXAMPLE)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=50, cwd=ROOT, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "7 passed" in done.stdout
+    assert "8 passed" in done.stdout
