@@ -165,6 +165,7 @@ def _settings(entry: WasmPlugin) -> PluginSettings:
         policy=FailurePolicy(entry.failure_policy),
         max_request_body_size=entry.max_request_body_size,
         max_response_body_size=entry.max_response_body_size,
+        allow_on_headers_stop_iteration=entry.allow_on_headers_stop_iteration,
         vm=VmSettings(
             vm_id=entry.vm_id,
             configuration=entry.vm_configuration,

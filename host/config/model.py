@@ -46,7 +46,8 @@ class WasmPlugin:
     `http_request_phase`: plugins of `rewrite` run before all of `access`. `vm_configuration` is what proxy_on_vm_start
     reads, `environment` what the module sees through WASI. `callback_timeout` is CPU time of one callback,
     `start_timeout` that of loading until proxy_on_configure returned. `max_request_body_size` and its sibling bound
-    what is buffered while the plugin pauses.
+    what is buffered while the plugin pauses. `allow_on_headers_stop_iteration`: the plugin sees bodies while it holds
+    their heads.
     """
 
     name: str
@@ -64,6 +65,7 @@ class WasmPlugin:
     max_request_body_size: int = 1 * MIB
     max_response_body_size: int = 1 * MIB
     log_level: PluginLogLevel = "info"
+    allow_on_headers_stop_iteration: bool = False
     place: Place | None = field(default=None, compare=False, repr=False)
 
 

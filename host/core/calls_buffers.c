@@ -1,5 +1,9 @@
 /* Host calls about buffers: bodies and configurations. */
+#include <stdio.h>
+
 #include "hostcalls.h"
+#include "logs.h"
+#include "passes.h"
 
 static bool is_body(uint32_t type) { return type <= SW_BUFFER_HTTP_RESPONSE_BODY; }
 
@@ -53,6 +57,24 @@ SW_HOSTCALL(proxy_get_buffer_bytes) {
     return sw_guest_give(vm, bytes, length, sw_argument(a, 3), sw_argument(a, 4));
 }
 
+/* Whether the body would grow beyond what its filter may hold: a guest that doubles it in a loop has used up the host's
+ * memory long before its own deadline. A body that came longer than that may be made shorter. */
+static bool grows_too_long(const sw_vm *vm, int side, const sw_buffer *body, size_t at, size_t replaced, size_t added) {
+    const sw_context *context = vm->effective;
+    size_t limit = sw_body_limit_of(context->stream, side, sw_slot_of(vm->effective));
+    size_t behind = at < body->length ? body->length - at : 0;
+    if (replaced > behind) replaced = behind;
+    return added > replaced && body->length - replaced + added > limit;
+}
+
+static void tell_too_long(sw_vm *vm, int side) {
+    char text[128];
+    int length = snprintf(text, sizeof text, "proxy_set_buffer_bytes was refused: the %s body would be longer than %zu bytes",
+                          side == SW_REQUEST ? "request" : "response",
+                          sw_body_limit_of(vm->effective->stream, side, sw_slot_of(vm->effective)));
+    sw_logs_add(vm, SW_LOG_WARN, text, (size_t)length);
+}
+
 /* The specification's splice: `length` bytes from `start` on give way to the data. Envoy does it at both ends only. */
 SW_HOSTCALL(proxy_set_buffer_bytes) {
     uint32_t type = sw_argument(a, 0), length = sw_argument(a, 4);
@@ -63,6 +85,10 @@ SW_HOSTCALL(proxy_set_buffer_bytes) {
     if (!body) return SW_NOT_FOUND;
     sw_slot *slot = sw_slot_of(vm->effective);
     if (!sw_slot_may_write_body(vm->effective->stream, slot, (int)type)) return SW_BAD_ARGUMENT;
+    if (grows_too_long(vm, (int)type, body, sw_argument(a, 1), sw_argument(a, 2), length)) {
+        tell_too_long(vm, (int)type);
+        return SW_INTERNAL_FAILURE;
+    }
     slot->touched = true;
     return sw_buffer_splice(body, sw_argument(a, 1), sw_argument(a, 2), data, length) ? SW_OK : SW_INTERNAL_FAILURE;
 }

@@ -85,6 +85,7 @@ void sw_filter_limit_bodies(sw_filter *filter, size_t request_limit, size_t resp
     filter->body_limit[SW_RESPONSE] = response_limit;
 }
 
+void sw_filter_stop_head_alone(sw_filter *filter, bool alone) { filter->stops_head_alone = alone; }
 void sw_filter_delete(sw_filter *filter) { free(filter); }
 void sw_filter_bind(sw_filter *filter, sw_context *root) { filter->root = root; }
 

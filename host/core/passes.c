@@ -5,7 +5,7 @@
 /* Envoy's results of body callbacks; the specification's Action is the first two. */
 enum { CONTINUE = 0, STOP_AND_BUFFER = 1, STOP_AND_WATERMARK = 2, STOP_NO_BUFFER = 3 };
 /* Envoy's results of header callbacks. */
-enum { CONTINUE_AND_END_STREAM = 2, STOP_ALL_AND_BUFFER = 3 };
+enum { STOP_ITERATION = 1, CONTINUE_AND_END_STREAM = 2, STOP_ALL_AND_BUFFER = 3 };
 
 sw_slot *sw_slot_at(sw_stream *stream, int side, uint16_t at) {
     bool reversed = side == SW_RESPONSE && stream->chain->reverse_response;
@@ -95,6 +95,12 @@ void sw_move_body(sw_stream *stream, sw_buffer *to, sw_buffer *from) {
     if (!sw_buffer_move(to, from)) stream->reset = true;
 }
 
+/* Without a callback for the body there is nothing to wait for but a resume: that is a stop of everything. */
+static bool stops_head_alone(const sw_slot *slot, int side, int32_t result) {
+    return result == STOP_ITERATION && slot->filter->stops_head_alone &&
+           sw_filter_takes(slot, side == SW_REQUEST ? SW_ON_REQUEST_BODY : SW_ON_RESPONSE_BODY);
+}
+
 void sw_pass_headers(sw_stream *stream, int side, uint16_t at, bool end) {
     sw_side *state = &stream->side[side];
     for (; at < stream->count; at++) {
@@ -110,6 +116,7 @@ void sw_pass_headers(sw_stream *stream, int side, uint16_t at, bool end) {
             if (result > 0 && result != CONTINUE_AND_END_STREAM) {
                 here->stopped = SW_STOPPED_HEADERS;
                 here->watermark = result != STOP_ALL_AND_BUFFER;
+                here->sees_body = stops_head_alone(slot, side, result);
                 here->ended = here->ended_by_head = end;
                 slot->touched = true;
                 return;
@@ -143,7 +150,8 @@ void sw_pass_body(sw_stream *stream, int side, uint16_t at, sw_buffer *data, boo
     for (; at < stream->count; at++) {
         sw_slot *slot = sw_slot_at(stream, side, at);
         sw_slot_side *here = &slot->side[side];
-        if (here->stopped == SW_STOPPED_HEADERS) { /* no callback until it is resumed (Envoy) */
+        bool holds_head = here->stopped == SW_STOPPED_HEADERS;
+        if (holds_head && !here->sees_body) { /* no callback until it is resumed (Envoy) */
             sw_move_body(stream, &here->body, data);
             here->ended = end;
             if (is_over_limit(stream, side, slot)) overflow(stream, side);
@@ -154,7 +162,7 @@ void sw_pass_body(sw_stream *stream, int side, uint16_t at, sw_buffer *data, boo
             continue;
         }
         sw_move_body(stream, &here->body, data);
-        if (here->stopped == SW_STOPPED_BODY && is_over_limit(stream, side, slot)) {
+        if (here->stopped && is_over_limit(stream, side, slot)) {
             overflow(stream, side);
             return;
         }
@@ -163,7 +171,7 @@ void sw_pass_body(sw_stream *stream, int side, uint16_t at, sw_buffer *data, boo
         if (sw_is_interrupted(stream)) return;
         if (result != CONTINUE) {
             if (result >= STOP_NO_BUFFER) sw_buffer_clear(&here->body); /* the filter has taken the bytes itself */
-            here->stopped = SW_STOPPED_BODY;
+            if (!holds_head) here->stopped = SW_STOPPED_BODY;
             here->watermark = result == STOP_AND_WATERMARK;
             here->ended = end;
             slot->touched = true;
@@ -172,6 +180,10 @@ void sw_pass_body(sw_stream *stream, int side, uint16_t at, sw_buffer *data, boo
         }
         here->stopped = SW_PASSING;
         here->resume = false;
+        if (holds_head) { /* what it has seen of the body decides: the head goes first */
+            sw_pass_headers(stream, side, at + 1, false);
+            if (sw_is_interrupted(stream)) return;
+        }
         sw_move_body(stream, data, &here->body);
         if (end && sw_trailers_of(stream, side)->count && !stream->side[side].has_trailers) {
             pass_on(stream, side, at + 1, data, end);
@@ -186,7 +198,8 @@ void sw_pass_trailers(sw_stream *stream, int side, uint16_t at) {
     for (; at < stream->count; at++) {
         sw_slot *slot = sw_slot_at(stream, side, at);
         sw_slot_side *here = &slot->side[side];
-        if (here->stopped == SW_STOPPED_HEADERS) {
+        bool holds_head = here->stopped == SW_STOPPED_HEADERS;
+        if (holds_head && !here->sees_body) {
             here->ended = here->has_trailers = true;
             return;
         }
@@ -195,7 +208,10 @@ void sw_pass_trailers(sw_stream *stream, int side, uint16_t at) {
             if (result < 0) sw_fail_exchange(stream, slot);
             if (sw_is_interrupted(stream)) return;
             if (result > 0) {
-                here->stopped = SW_STOPPED_TRAILERS;
+                if (holds_head)
+                    here->ended = here->has_trailers = true;
+                else
+                    here->stopped = SW_STOPPED_TRAILERS;
                 slot->touched = true;
                 return;
             }
@@ -203,6 +219,8 @@ void sw_pass_trailers(sw_stream *stream, int side, uint16_t at) {
         if (sw_is_interrupted(stream)) return;
         here->stopped = SW_PASSING;
         here->resume = false;
+        if (holds_head) sw_pass_headers(stream, side, at + 1, false);
+        if (sw_is_interrupted(stream)) return;
         if (here->body.length) sw_pass_body(stream, side, at + 1, &here->body, false);
         if (sw_is_interrupted(stream)) return;
     }
@@ -219,13 +237,14 @@ static void resume_headers(sw_stream *stream, int side, uint16_t at, sw_slot_sid
         pass_on(stream, side, at + 1, &here->body, true);
         return;
     }
+    uint16_t next = here->sees_body ? at + 1 : at; /* what it has seen it need not see again */
     if (here->body.length || (ended && !has_trailers)) {
         sw_buffer held = {0};
         sw_move_body(stream, &held, &here->body);
-        sw_pass_body(stream, side, at, &held, ended && !has_trailers);
+        pass_on(stream, side, next, &held, ended && !has_trailers);
         sw_buffer_free(&held);
     }
-    if (has_trailers && !sw_is_interrupted(stream)) sw_pass_trailers(stream, side, at);
+    if (has_trailers && !sw_is_interrupted(stream)) sw_pass_trailers(stream, side, next);
 }
 
 void sw_resume_side(sw_stream *stream, int side, uint16_t at) {

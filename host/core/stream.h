@@ -31,6 +31,8 @@ enum {
 typedef struct sw_filter {
     uint8_t kind, policy;
     bool writes_bodies;          /* it can change bodies: lengths must be counted anew */
+    bool stops_head_alone;       /* StopIteration holds the head while the body's callbacks run on (Envoy's
+                                    allow_on_headers_stop_iteration); else it stops them as well */
     size_t body_limit[2];        /* by side: bytes that it may hold while it pauses; 0 = the chain's */
     uint32_t events;             /* native filters: which events they take */
     sw_context *root;            /* wasm filters: the plugin context that new streams get; NULL = the plugin is down */
@@ -64,6 +66,7 @@ typedef struct {
     bool has_trailers;   /* trailers wait behind it */
     bool resume;         /* continue_stream was called while stopped, or by the callback that stops it */
     bool watermark;      /* stopped with back-pressure instead of a limit */
+    bool sees_body;      /* its head is stopped alone: its callbacks see body and trailers all the same */
     sw_buffer body;      /* what the filter sees as the body, and holds while stopped */
 } sw_slot_side;
 

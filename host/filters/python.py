@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 from abi.pairs import encode_pairs
 from abi.types import Action
@@ -139,8 +139,12 @@ class PythonFilter:
     """Base class of filters in Python; override what is needed, the rest costs nothing.
 
     One object is made for each configuration in use; what belongs to one exchange goes into `context.data`.
-    Return `Action.PAUSE` to hold the message, and resume it later; None means `Action.CONTINUE`.
+    Return `Action.PAUSE` to hold the message, and resume it later; None means `Action.CONTINUE`. With
+    `allow_on_headers_stop_iteration` a pause in a callback of headers holds the head alone: the callbacks of the body
+    run on, and the first that continues lets the head go with all that was held.
     """
+
+    allow_on_headers_stop_iteration: ClassVar[bool] = False
 
     def __init__(self, configuration: bytes = b"") -> None:
         """Take the configuration; raise ValueError with a reason to refuse it."""
@@ -213,6 +217,7 @@ class PythonFilterAdapter:
         overridden = [getattr(type(filter_), name) is not getattr(PythonFilter, name) for name in _EVENTS]
         events = sum(1 << bit for bit, is_own in enumerate(overridden) if is_own)
         self.native = ffi.gc(lib.sw_filter_new_native(events), lib.sw_filter_delete)
+        lib.sw_filter_stop_head_alone(self.native, filter_.allow_on_headers_stop_iteration)
 
     def attend(self) -> None:
         """Nothing is left behind: Python filters log for themselves."""

@@ -31,6 +31,8 @@ class PluginSettings:
     `max_request_body_size`, `max_response_body_size`: bytes that it may hold of a body while it pauses; 0: as its
     chain says.
     `root_id` is empty by default, as in Envoy: that is the name under which modules with one root context register it.
+    `allow_on_headers_stop_iteration`: PAUSE from a callback of headers holds the head alone, and the callbacks of the
+    body run on, so that a plugin can decide on the head when it has seen the body (Envoy's name).
     """
 
     name: str
@@ -42,6 +44,7 @@ class PluginSettings:
     keep_spare: bool = True
     reload_pause: float = 1.0
     longest_reload_pause: float = 60.0
+    allow_on_headers_stop_iteration: bool = False
 
 
 class Key(NamedTuple):

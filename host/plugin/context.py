@@ -91,11 +91,13 @@ class PluginContext:
         writes_bodies: bool,
         request_limit: int,
         response_limit: int,
+        stops_head_alone: bool,
     ) -> None:
         """The limits are bytes that a stream may hold of a body for this context while it pauses; 0: the chain's."""
         self.configuration = configuration
         self.filter = ffi.gc(lib.sw_filter_new_wasm(fail_open, writes_bodies), lib.sw_filter_delete)
         lib.sw_filter_limit_bodies(self.filter, request_limit, response_limit)
+        lib.sw_filter_stop_head_alone(self.filter, stops_head_alone)
         self.root: RootContext | None = None
         self.users = 0
         self._timer: Timer | None = None

@@ -121,6 +121,7 @@ class Plugin:
             writes_bodies=self.module.writes_bodies,
             request_limit=self.settings.max_request_body_size,
             response_limit=self.settings.max_response_body_size,
+            stops_head_alone=self.settings.allow_on_headers_stop_iteration,
         )
         self._contexts[key] = context
         if (

@@ -40,6 +40,7 @@ class WasmPlugin:
     )
     keep_spare: bool = False
     reload_pause: float = 1.0
+    allow_on_headers_stop_iteration: bool = False
 
     def settings(self) -> PluginSettings:
         """Return what the plugin room is given."""
@@ -50,6 +51,7 @@ class WasmPlugin:
             vm=self.vm,
             keep_spare=self.keep_spare,
             reload_pause=self.reload_pause,
+            allow_on_headers_stop_iteration=self.allow_on_headers_stop_iteration,
         )
 
 

@@ -41,6 +41,7 @@ class PluginHost(ChainHost):
         failure_policy: FailurePolicy = FailurePolicy.FAIL_RELOAD,
         keep_spare: bool = False,
         reload_pause: float = 1.0,
+        allow_on_headers_stop_iteration: bool = False,
         trace_rows: int = TRACE_ROWS,
         **chain: Any,
     ) -> None:
@@ -62,7 +63,17 @@ class PluginHost(ChainHost):
             callback_deadline=callback_deadline,
             trace_rows=trace_rows,
         )
-        only = WasmPlugin(wasm, configuration, name, root_id, failure_policy, vm, keep_spare, reload_pause)
+        only = WasmPlugin(
+            wasm,
+            configuration,
+            name,
+            root_id,
+            failure_policy,
+            vm,
+            keep_spare,
+            reload_pause,
+            allow_on_headers_stop_iteration,
+        )
         super().__init__([only], **chain)
 
     def __enter__(self) -> PluginHost:

@@ -153,6 +153,7 @@ def test_every_gateway_key_arrives(monkeypatch: pytest.MonkeyPatch) -> None:
               max_request_body_size: 64k
               max_response_body_size: 100
               log_level: warn
+              allow_on_headers_stop_iteration: true
         python:
           path: [filters]
           plugins: [{name: n, priority: 9, class: "package.module:Filter", http_request_phase: rewrite}]
@@ -197,6 +198,7 @@ def test_every_gateway_key_arrives(monkeypatch: pytest.MonkeyPatch) -> None:
                 max_request_body_size=64 * 1024,
                 max_response_body_size=100,
                 log_level="warn",
+                allow_on_headers_stop_iteration=True,
             ),
             PythonPlugin(
                 name="n",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from abi import BufferType, Status
+from abi import BufferType, LogLevel, Status
+from host.chain import BodyLimits
 from tests.hostcalls.relays import expect, in_phases, run
 
 ALL = 0xFFFFFFFF
@@ -74,3 +75,44 @@ def test_edits_of_one_callback_add_up() -> None:
     )
     assert outcome.stream.to_upstream.body == b"a-cd"
     assert outcome.number() == 4
+
+
+@pytest.mark.parametrize(
+    ("start", "length", "data", "status", "body"),
+    [
+        (0, 0, b"12345", Status.OK, b"12345hello"),
+        (0, 0, b"123456", Status.INTERNAL_FAILURE, b"hello"),
+        (0, ALL, b"0123456789", Status.OK, b"0123456789"),
+        (0, ALL, b"0123456789a", Status.INTERNAL_FAILURE, b"hello"),
+        (2, 1, b"123456", Status.OK, b"he123456lo"),
+        (2, 1, b"1234567", Status.INTERNAL_FAILURE, b"hello"),
+        (ALL, ALL, b"123456", Status.INTERNAL_FAILURE, b"hello"),
+    ],
+)
+@pytest.mark.parametrize("side", ["request", "response"])
+def test_a_body_does_not_grow_beyond_what_its_filter_may_hold(
+    side: str, start: int, length: int, data: bytes, status: Status, body: bytes
+) -> None:
+    """A guest that doubles a body in a loop would else use up the host's memory within its deadline."""
+    kind = BufferType.HTTP_REQUEST_BODY if side == "request" else BufferType.HTTP_RESPONSE_BODY
+    step = (f"{side}_body", "proxy_set_buffer_bytes", kind, start, length, data)
+    outcome = run(step, body=b"hello", limits=BodyLimits(10, 10))
+    assert outcome.statuses == [status]
+    message = outcome.stream.to_upstream if side == "request" else outcome.stream.to_client
+    assert message.body == body
+    said = [line for line in outcome.host.logs(LogLevel.WARN) if "set_buffer_bytes" in line]
+    assert said == [f"proxy_set_buffer_bytes was refused: the {side} body would be longer than 10 bytes"] * (
+        status is not Status.OK
+    )
+
+
+def test_a_chunk_longer_than_the_limit_can_be_changed_but_not_grow() -> None:
+    """The limit is for what is held: a stream that passes has chunks of any length."""
+    outcome = run(
+        ("request_body", "proxy_set_buffer_bytes", 0, 0, 5, b"HELLO"),
+        ("request_body", "proxy_set_buffer_bytes", 0, 0, 0, b"x"),
+        body=b"hello world, and more",
+        limits=BodyLimits(10, 10),
+    )
+    assert outcome.statuses == [Status.OK, Status.INTERNAL_FAILURE]
+    assert outcome.stream.to_upstream.body == b"HELLO world, and more"

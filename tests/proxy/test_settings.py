@@ -67,7 +67,7 @@ def test_every_key_of_a_plugin_reaches_it() -> None:
         text = (
             f"wasm: {{plugins: [{{name: p, priority: 1, file: {plugin('body')}, root_id: r, failure_policy: fail_open,"
             " callback_timeout: 20ms, start_timeout: 3s, max_memory_size: 64m, max_request_body_size: 1k,"
-            " max_response_body_size: 2k, log_level: warn, vm_config: {vm_id: v, configuration: c,"
+            " max_response_body_size: 2k, log_level: warn, allow_on_headers_stop_iteration: true, vm_config: {vm_id: v, configuration: c,"
             f" environment_variables: {{key_values: {{A: b}}}}}}}}]}}\nroutes: [{{uri: /a, {NODE}}}]"
         )
         async with assembled(text) as assembly:
@@ -76,6 +76,7 @@ def test_every_key_of_a_plugin_reaches_it() -> None:
             assert (settings.name, settings.root_id) == ("p", "r")
             assert settings.policy is FailurePolicy.FAIL_OPEN
             assert (settings.max_request_body_size, settings.max_response_body_size) == (1024, 2048)
+            assert settings.allow_on_headers_stop_iteration
             vm = settings.vm
             assert (vm.vm_id, vm.configuration, vm.environment) == ("v", b"c", {"A": "b"})
             assert (vm.callback_deadline, vm.start_deadline) == (20, 3000)

@@ -205,6 +205,10 @@ class WasmPlugin(Strict):
     log_level: Literal["trace", "debug", "info", "warn", "error", "critical"] = Field(
         default="info", description="The least level of the plugin's own lines that is written."
     )
+    allow_on_headers_stop_iteration: bool = Field(
+        default=False,
+        description="Let the plugin see the body while it pauses on headers, and decide on them then (Envoy's key).",
+    )
 
 
 class Wasm(Strict):
