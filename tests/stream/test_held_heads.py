@@ -197,7 +197,7 @@ def test_a_resume_before_the_body_lets_the_head_go(side: str) -> None:
             stream.response_headers(OK)
         assert stream.request_paused or stream.response_paused
         plugin.advance(0.01)
-        assert not (stream.request_paused or stream.response_paused)
+        assert (stream.request_paused, stream.response_paused) == (False, False)
         push = stream.request_body if side == "request" else stream.response_body
         assert push(b"one", end_of_stream=True) is Action.CONTINUE
         assert (stream.to_upstream if side == "request" else stream.to_client).body == b"one"
