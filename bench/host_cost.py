@@ -20,6 +20,7 @@ from host._core import ffi, lib
 from host.chain import EMPTY, FilterChain
 from host.filters.wasm import WasmFilter
 from host.plugin.context import RootContext
+from host.plugin.guests import Guest
 from host.plugin.plugin import Plugin, PluginSettings
 from host.stream import HttpStream
 from host.testing.services import ManualServices
@@ -105,10 +106,13 @@ def _microseconds(run: Callable[[], None]) -> float:
 
 def main() -> None:
     """Print the figures."""
-    plugin = Plugin(PluginSettings("header"), Module.load(PLUGIN), ManualServices())
+    settings, services = PluginSettings("header"), ManualServices()
+    plugin = Plugin(settings, Module.load(PLUGIN), services)
     chain = FilterChain([WasmFilter(plugin, CONFIGURATION)])
-    vm = WasmVM(StubbedModule(PLUGIN.read_bytes()))
-    root = RootContext(vm, "header", "header", CONFIGURATION)
+    guest = Guest(settings, services)
+    vm = WasmVM(StubbedModule(PLUGIN.read_bytes()), serial=guest.serial)
+    guest.hold(vm)
+    root = RootContext(guest, vm, CONFIGURATION)
     vm.serve()
     runs = {
         "exchange with the plugin": exchanges(chain),

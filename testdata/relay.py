@@ -52,6 +52,18 @@ PHASES = {
     "log": (0, None),
     "done": (0, 1),
     "delete": (0, None),
+    "queue_ready": (1, None),
+    "http_call_response": (4, None),
+    "grpc_receive_initial_metadata": (2, None),
+    "grpc_receive": (2, None),
+    "grpc_receive_trailing_metadata": (2, None),
+    "grpc_close": (2, None),
+    "foreign_function": (2, None),
+    "new_connection": (0, 0),
+    "downstream_data": (2, 0),
+    "upstream_data": (2, 0),
+    "downstream_connection_close": (1, None),
+    "upstream_connection_close": (1, None),
 }
 """The callbacks of a relay, without their prefix `proxy_on_`."""
 

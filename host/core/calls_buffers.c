@@ -1,6 +1,7 @@
-/* Host calls about buffers: bodies and configurations. */
+/* Host calls about buffers: bodies, configurations, and what a callback brings along. */
 #include <stdio.h>
 
+#include "delivery.h"
 #include "hostcalls.h"
 #include "logs.h"
 #include "passes.h"
@@ -26,6 +27,8 @@ static const sw_buffer *readable(const sw_vm *vm, uint32_t type, int32_t *status
         buffer = &vm->configuration;
     else if (type == SW_BUFFER_PLUGIN_CONFIGURATION && vm->effective)
         buffer = &vm->effective->root->configuration;
+    else
+        buffer = sw_delivered_buffer(vm, type);
     return buffer;
 }
 

@@ -1,4 +1,5 @@
 /* Host calls about the VM itself: log, time, ticks, contexts, the end of a plugin. */
+#include "delivery.h"
 #include "hostcalls.h"
 #include "logs.h"
 
@@ -44,10 +45,13 @@ SW_HOSTCALL(proxy_done) {
     return SW_OK;
 }
 
-/* The status of the last gRPC or HTTP call: none has been made. */
+/* The status of the call whose callback runs; 0 and no text outside of one. */
 SW_HOSTCALL(proxy_get_status) {
-    if (!sw_guest_put_u32(vm, sw_argument(a, 0), 0)) return SW_INVALID_MEMORY_ACCESS;
-    return sw_guest_give(vm, NULL, 0, sw_argument(a, 1), sw_argument(a, 2));
+    static const sw_delivery nothing;
+    const sw_delivery *delivery = vm->delivery ? vm->delivery : &nothing;
+    if (!sw_guest_put_u32(vm, sw_argument(a, 0), delivery->status)) return SW_INVALID_MEMORY_ACCESS;
+    const sw_buffer *message = &delivery->message;
+    return sw_guest_give(vm, sw_buffer_bytes(message), message->length, sw_argument(a, 1), sw_argument(a, 2));
 }
 
 /* 0.1.0 only: the plugin's configuration inside on_configure, the VM's otherwise. */

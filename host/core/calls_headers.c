@@ -1,15 +1,17 @@
 /* Host calls about header maps. Which map may be read or written depends on how far the exchange has come. */
 #include <string.h>
 
+#include "delivery.h"
 #include "hostcalls.h"
 #include "message.h"
 
 enum { ADD, REPLACE };
 
 /* The map to read; NULL when it is not there (yet). */
-static sw_headers *readable(const sw_vm *vm, uint32_t type) {
-    sw_stream *stream = sw_effective_stream(vm);
-    if (!stream || type > SW_MAP_HTTP_RESPONSE_TRAILERS) return NULL;
+static const sw_headers *readable(const sw_vm *vm, uint32_t type) {
+    if (type > SW_MAP_HTTP_RESPONSE_TRAILERS) return sw_delivered_map(vm, type);
+    const sw_stream *stream = sw_effective_stream(vm);
+    if (!stream) return NULL;
     const sw_side *side = &stream->side[type / 2];
     if (!side->started) return NULL;
     bool is_trailers = type % 2;
@@ -51,8 +53,10 @@ static bool is_field(const char *name, size_t length, const char *lower) {
 static bool is_host(const char *name, size_t length) { return is_field(name, length, "host"); }
 static bool is_content_length(const char *name, size_t length) { return is_field(name, length, "content-length"); }
 
+/* Of maps of a stream only, as in Envoy: what calls bring is not to be asked for its size. */
 SW_HOSTCALL(proxy_get_header_map_size) {
-    const sw_headers *map = readable(vm, sw_argument(a, 0));
+    uint32_t type = sw_argument(a, 0);
+    const sw_headers *map = type <= SW_MAP_HTTP_RESPONSE_TRAILERS ? readable(vm, type) : NULL;
     if (!map) return SW_BAD_ARGUMENT;
     size_t size = 0;
     for (uint32_t i = 0; i < map->count; i++) size += map->fields[i].name_length + (size_t)map->fields[i].value_length;

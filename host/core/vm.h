@@ -11,6 +11,7 @@
 #include "generated/abi.h"
 
 struct sw_stream;
+struct sw_delivery;
 typedef struct sw_vm sw_vm;
 
 /* A plugin context (the root, parent 0) or a stream context. */
@@ -59,6 +60,7 @@ struct sw_vm {
     atomic_uint references;           /* atomic: the last but one may be a finalizer's, which runs on any thread */
     uint32_t next_id;
     sw_context *called, *effective;
+    const struct sw_delivery *delivery; /* what the callback that runs brings along; NULL = nothing */
     sw_context **contexts;            /* open addressing by id */
     uint32_t contexts_size, contexts_used;
     sw_context *streams;              /* list of stream contexts */

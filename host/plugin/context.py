@@ -9,6 +9,8 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from host._core import ffi, lib
+from host.plugin.delivery import Delivery
+from host.plugin.guests import Guest
 from host.plugin.services import Services, Timer
 from host.wasm.vm import GuestFailed, WasmVM
 
@@ -20,13 +22,14 @@ class StartRefused(Exception):
 class RootContext:
     """A plugin context on one VM: the guest's side of a `PluginContext`."""
 
-    def __init__(self, vm: WasmVM, name: str, root_id: str, configuration: bytes) -> None:
-        """Create, start and configure it (ABI.md's order: context_create, vm_start, configure).
+    def __init__(self, guest: Guest, vm: WasmVM, configuration: bytes) -> None:
+        """Create, start and configure it on the guest's VM (in that order: context_create, vm_start, configure).
 
         Raises GuestFailed when the guest traps, StartRefused when it says no.
         """
+        self.guest = guest
         self.vm = vm
-        encoded_name, encoded_root = name.encode(), root_id.encode()
+        encoded_name, encoded_root = guest.settings.name.encode(), guest.settings.root_id.encode()
         native = lib.sw_context_new_root(
             vm.pointer,
             encoded_name,
@@ -40,9 +43,14 @@ class RootContext:
             raise MemoryError("no memory for a plugin context")
         self.pointer = ffi.gc(native, lib.sw_context_delete_root)
         self.id = int(lib.sw_context_id(native))
-        vm.call("proxy_on_context_create", native, self.id, 0)
-        self._ask("proxy_on_vm_start", len(vm.settings.configuration))
-        self._ask("proxy_on_configure", len(configuration))
+        guest.roots[self.id] = self
+        try:
+            vm.call("proxy_on_context_create", native, self.id, 0)
+            self._ask("proxy_on_vm_start", len(vm.settings.configuration))
+            self._ask("proxy_on_configure", len(configuration))
+        except (GuestFailed, StartRefused):
+            guest.root_ended(self.id)
+            raise
 
     def _ask(self, callback: str, size: int) -> None:
         if self.vm.call(callback, self.pointer, self.id, size) == 0:
@@ -51,6 +59,16 @@ class RootContext:
     def tick(self) -> None:
         """Call proxy_on_tick. Raises GuestFailed."""
         self.vm.call("proxy_on_tick", self.pointer, self.id)
+
+    def deliver(self, callback: str, delivery: Delivery, *arguments: int) -> None:
+        """Call a callback that brings something along, then see to what the guest asked for in it.
+
+        `arguments`: those behind the context's id. Nothing is called on a VM that has failed, and a trap is for the
+        plugin's failure policy. Must not be called while the guest is: work that a host call starts ends later.
+        """
+        with suppress(GuestFailed):
+            self.vm.deliver(callback, self.pointer, delivery.pointer, self.id, *arguments)
+        self.guest.after_delivery()
 
     def take_tick_period(self) -> int | None:
         """Return the period in milliseconds (0: none) if the guest has set it since the last time."""
@@ -74,10 +92,13 @@ class RootContext:
         return self.vm.is_failed or not lib.sw_context_is_done_pending(self.pointer)
 
     def delete(self) -> None:
-        """Call proxy_on_log and proxy_on_delete and forget the context."""
-        if not self.vm.is_failed:
-            self.vm.call("proxy_on_log", self.pointer, self.id)
-            self.vm.call("proxy_on_delete", self.pointer, self.id)
+        """Call proxy_on_log and proxy_on_delete; what it has begun ends with it."""
+        try:
+            if not self.vm.is_failed:
+                self.vm.call("proxy_on_log", self.pointer, self.id)
+                self.vm.call("proxy_on_delete", self.pointer, self.id)
+        finally:
+            self.guest.root_ended(self.id)
 
 
 class PluginContext:

@@ -14,9 +14,10 @@ from collections.abc import Callable, Sequence
 from abi.types import LogLevel
 from host.errors import PluginStartError
 from host.plugin import lines, streams
-from host.plugin.build import Built, FailurePolicy, Key, PluginSettings, build, configure
+from host.plugin.build import Built, Key, build, configure
 from host.plugin.context import PluginContext
 from host.plugin.services import Services
+from host.plugin.settings import FailurePolicy, PluginSettings
 from host.wasm.module import Module
 from host.wasm.vm import GuestFailed, WasmVM
 
@@ -128,7 +129,7 @@ class Plugin:
             built is self._current
         ):  # the others are there already: thousands of them must not cost their square
             context.bind(built.roots[key])
-            context.arm(self._services, self._after_tick)
+            context.arm(self._services, self._after_delivery)
         else:
             self._adopt(built)
         if self._spare is not None and key not in self._spare.roots:
@@ -147,7 +148,7 @@ class Plugin:
             error = None
         else:
             built.vm.begin()
-            error = configure(built, self.settings, key)
+            error = configure(built, key)
             if not built.vm.is_failed:
                 built.vm.serve()
         if error is not None:
@@ -219,6 +220,9 @@ class Plugin:
             self.release(key)
         for context in list(self._ending):
             self._delete(context)
+        for built in (self._current, self._spare):
+            if built is not None:
+                built.guest.end()
         self._current = self._spare = None
 
     # --- VMs
@@ -232,6 +236,8 @@ class Plugin:
             root = built.roots.get(key) if built is not None else None
             if context.root is not root:
                 context.bind(root)
+        if built is not None:
+            built.guest.serve(self._after_delivery)
 
     def _prepare_spare(self) -> None:
         if self._wants_spare and self._current is not None:
@@ -278,6 +284,7 @@ class Plugin:
         self.failures += 1
         self.last_failure = current.vm.failure
         self._services.event(LogLevel.ERROR, f"the VM has failed: {self.last_failure}", self.settings.name)
+        current.guest.end()
         spare, self._spare = self._spare, None
         self._adopt(spare)
         streams.settle_streams_of(current.vm)
@@ -308,14 +315,15 @@ class Plugin:
         current = self._current
         if current is not None and current.vm.take_ticks_changed():
             for context in list(self._contexts.values()):
-                context.arm(self._services, self._after_tick)
+                context.arm(self._services, self._after_delivery)
         for context in list(self._ending):
-            context.arm(self._services, self._after_tick)
+            context.arm(self._services, self._after_delivery)
         for context in [ending for ending in self._ending if ending.is_done]:
             self._delete(context)
         lines.deliver()
         self.recover()
 
-    def _after_tick(self) -> None:
+    def _after_delivery(self) -> None:
+        """Behind what entered the guest from no event of a stream: a tick, the response of a call."""
         streams.settle_woken()
         self.after_guest()

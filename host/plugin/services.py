@@ -26,6 +26,9 @@ class Services(Protocol):
     def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:
         """Call back once after that time, on the thread that owns the plugins."""
 
+    def soon(self, callback: Callable[[], None]) -> None:
+        """Call back on the thread that owns the plugins, when the guest that may be in a host call has returned."""
+
     def in_background(self, work: Callable[[], T], done: Callable[[T | BaseException], None]) -> None:
         """Run `work` elsewhere, then `done` with its result or exception on the owning thread."""
 

@@ -164,6 +164,7 @@ class ChainHost:
         return count
 
     def _after(self) -> None:
+        self._services.run_soon()
         self._note_vms()
         if not self._on_demand:
             self.run_background()

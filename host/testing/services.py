@@ -59,6 +59,7 @@ class ManualServices:
         self.events: list[HostEvent] = []
         self._timers: list[ManualTimer] = []
         self._numbers = itertools.count()
+        self._soon: deque[Callable[[], None]] = deque()
         self._background: deque[Callable[[], None]] = deque()
 
     def call_later(self, seconds: float, callback: Callable[[], None]) -> ManualTimer:
@@ -66,6 +67,10 @@ class ManualServices:
         timer = ManualTimer(self.now + seconds, next(self._numbers), callback)
         heapq.heappush(self._timers, timer)
         return timer
+
+    def soon(self, callback: Callable[[], None]) -> None:
+        """Keep the callback until `run_soon`."""
+        self._soon.append(callback)
 
     def in_background(self, work: Callable[[], T], done: Callable[[T | BaseException], None]) -> None:
         """Keep the work until `run_background`."""
@@ -96,6 +101,11 @@ class ManualServices:
         while self._timers and self._timers[0].is_cancelled:
             heapq.heappop(self._timers)
         return self._timers[0].due if self._timers else None
+
+    def run_soon(self) -> None:
+        """Make the calls that wait for guests to return, and those that come of them."""
+        while self._soon:
+            self._soon.popleft()()
 
     def run_background(self) -> int:
         """Run what waits, and what comes of it; returns how many pieces of work that were."""

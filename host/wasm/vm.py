@@ -23,6 +23,7 @@ from host.wasm.module import Module
 
 _INDEX = {row.name: index for index, row in enumerate(CALLBACKS)}
 _TRACED = tuple(tuple(row.name for row in table) for table in (HOSTCALLS, WASI_FUNCTIONS, CALLBACKS))
+_MOST_PARAMETERS = 6  # of a callback (core/vm.h)
 _serials = itertools.count(1)
 
 
@@ -150,6 +151,12 @@ class WasmVM:
         if lib.sw_vm_call(self.pointer, _INDEX[name], context, list(arguments), self._result):
             raise self._failed()
         return int(self._result[0])
+
+    def deliver(self, name: str, context: Any, delivery: Any, *arguments: int) -> None:
+        """Call a callback, if the module exports it, which may read the `sw_delivery *` while it runs."""
+        arguments += (0,) * (_MOST_PARAMETERS - len(arguments))
+        if lib.sw_vm_deliver(self.pointer, _INDEX[name], context, delivery, arguments):
+            raise self._failed()
 
     def set_log_level(self, level: LogLevel) -> None:
         """Lines below this level are dropped before they leave the core."""

@@ -1,5 +1,6 @@
 /* Every host call and every WASI function with arguments at random and at the ends of their ranges, in every phase of an
  * exchange, under the VM's own context, a plugin's, a stream's, and none. */
+#include "delivery.h"
 #include "faces.h"
 #include "harness.h"
 #include "logs.h"
@@ -72,9 +73,27 @@ static void take_logs(void) {
     }
 }
 
+/* With maps and buffers that are there, empty, or not there. */
+static void deliver(stage *s) {
+    sw_delivery *delivery = sw_delivery_new();
+    if (!delivery) return;
+    for (uint32_t type = 0; type < 10; type++) {
+        sw_headers *map = one_in(2) ? sw_delivery_map(delivery, type) : NULL;
+        if (map && one_in(2)) fill(map, one_in(2));
+        if (one_in(2)) sw_delivery_append(delivery, type, "an answer", chance(10));
+        CHECK(sw_delivery_length(delivery, type) <= 9);
+    }
+    if (one_in(2)) sw_delivery_set_status(delivery, chance(20), "timeout", chance(8));
+    uint32_t arguments[SW_MOST_PARAMETERS] = {s->root->id, 4, 1, 2, 3};
+    static const uint16_t callbacks[] = {SW_PROXY_ON_HTTP_CALL_RESPONSE, SW_PROXY_ON_FOREIGN_FUNCTION};
+    sw_vm_deliver(s->vm, callbacks[chance(2)], s->root, delivery, arguments);
+    CHECK(!s->vm->delivery);
+    sw_delivery_delete(delivery);
+}
+
 static void event(stage *s) {
     int side = (int)chance(2);
-    switch (chance(7)) {
+    switch (chance(8)) {
     case 0:
         if (sw_stream_open(s->stream, 0, s->chain, one_in(2) ? &s->peer : NULL)) break;
         fill(sw_stream_map(s->stream, 0), true);
@@ -92,6 +111,7 @@ static void event(stage *s) {
         break;
     case 4: sw_stream_settle(s->stream); break;
     case 5: if (one_in(4)) sw_stream_close(s->stream); break;
+    case 6: deliver(s); break;
     default: {
         sw_context *contexts[] = {NULL, s->root, s->stream->open && s->stream->slots[0].context.vm ? &s->stream->slots[0].context : NULL};
         uint32_t arguments[6] = {1, 2, 3, 4, 5, 6};

@@ -131,6 +131,7 @@ const stub_export random_exports[] = {
     ROW("proxy_on_configure", 2, 1), ROW("proxy_on_tick", 1, 0), ROW("proxy_on_request_headers", 3, 1),
     ROW("proxy_on_request_body", 3, 1), ROW("proxy_on_request_trailers", 2, 1), ROW("proxy_on_response_headers", 3, 1),
     ROW("proxy_on_response_body", 3, 1), ROW("proxy_on_response_trailers", 2, 1), ROW("_start", 0, 0),
+    ROW("proxy_on_http_call_response", 5, 0), ROW("proxy_on_foreign_function", 3, 0),
 };
 enum { RANDOM_EXPORTS = sizeof random_exports / sizeof *random_exports };
 

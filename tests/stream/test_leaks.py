@@ -50,10 +50,10 @@ def test_a_hundred_thousand_streams_leave_nothing_behind() -> None:
 
 
 def test_failed_vms_are_freed() -> None:
-    """Each takes its contexts, its memory and its lines' sink along."""
-    from host.plugin import lines
+    """Each takes its contexts, its memory and its guest along."""
+    from host.plugin import guests
 
-    sinks, left_open = len(lines._sinks), open_streams()
+    known, left_open = len(guests._guests), open_streams()
     with start(
         ("log", "proxy_log", 2, b"end"), ("delete", "unreachable"), reload_pause=0.0, trace_rows=0
     ) as plugin:
@@ -63,5 +63,5 @@ def test_failed_vms_are_freed() -> None:
         assert plugin.failures == 300
         gc.collect()
         exchange(plugin)
-        assert len(lines._sinks) <= sinks + 16
+        assert len(guests._guests) <= known + 16
     assert open_streams() == left_open

@@ -1,0 +1,35 @@
+/* What a callback of a plugin context brings along: the response of a call, the message of a gRPC stream, the arguments
+ * of a foreign function, and the status that proxy_get_status tells.
+ *
+ * It belongs to whoever delivers it, may be filled over any time, and is the guest's to read during that callback only. */
+#pragma once
+#include "headers.h"
+#include "vm.h"
+
+enum { SW_DELIVERY_MAPS = 4, SW_DELIVERY_BUFFERS = 3 };
+
+typedef struct sw_delivery {
+    sw_headers maps[SW_DELIVERY_MAPS];          /* map types 4 to 7 */
+    sw_buffer buffers[SW_DELIVERY_BUFFERS];     /* buffer types 4, 5 and 8 */
+    bool has_map[SW_DELIVERY_MAPS], has_buffer[SW_DELIVERY_BUFFERS];
+    uint32_t status;
+    sw_buffer message;
+} sw_delivery;
+
+sw_delivery *sw_delivery_new(void);
+void sw_delivery_delete(sw_delivery *delivery);
+/* The map of this type to be filled, which is there from now on; NULL for a type that no delivery has. */
+sw_headers *sw_delivery_map(sw_delivery *delivery, uint32_t type);
+/* Appends to the buffer of this type, which is there from now on, with no bytes too. 0, or -1: no such type, no memory. */
+int sw_delivery_append(sw_delivery *delivery, uint32_t type, const char *data, size_t length);
+/* What proxy_get_status tells. 0, or -1: out of memory. */
+int sw_delivery_set_status(sw_delivery *delivery, uint32_t status, const char *message, size_t length);
+/* Bytes in the buffer of this type; 0 where it is not there. */
+size_t sw_delivery_length(const sw_delivery *delivery, uint32_t type);
+
+/* sw_vm_call for a callback that brings something along. `arguments`: SW_MOST_PARAMETERS of them. */
+int sw_vm_deliver(sw_vm *vm, uint16_t callback, sw_context *context, const sw_delivery *delivery, const uint32_t *arguments);
+
+/* For the host calls: what is there now; NULL otherwise. */
+const sw_headers *sw_delivered_map(const sw_vm *vm, uint32_t type);
+const sw_buffer *sw_delivered_buffer(const sw_vm *vm, uint32_t type);

@@ -1,0 +1,39 @@
+"""What an operator says of a plugin, beyond its configurations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from host.wasm.vm import VmSettings
+
+
+class FailurePolicy(Enum):
+    """What becomes of a plugin after its VM has failed (Envoy's names)."""
+
+    FAIL_RELOAD = "fail_reload"
+    FAIL_CLOSED = "fail_closed"
+    FAIL_OPEN = "fail_open"
+
+
+@dataclass(frozen=True, slots=True)
+class PluginSettings:
+    """What an operator says of a plugin. `reload_pause`: seconds before the second reload in a row; it doubles.
+
+    `max_request_body_size`, `max_response_body_size`: bytes that it may hold of a body while it pauses; 0: as its
+    chain says.
+    `root_id` is empty by default, as in Envoy: that is the name under which modules with one root context register it.
+    `allow_on_headers_stop_iteration`: PAUSE from a callback of headers holds the head alone, and the callbacks of the
+    body run on, so that a plugin can decide on the head when it has seen the body (Envoy's name).
+    """
+
+    name: str
+    root_id: str = ""
+    policy: FailurePolicy = FailurePolicy.FAIL_RELOAD
+    vm: VmSettings = field(default_factory=VmSettings)
+    max_request_body_size: int = 0
+    max_response_body_size: int = 0
+    keep_spare: bool = True
+    reload_pause: float = 1.0
+    longest_reload_pause: float = 60.0
+    allow_on_headers_stop_iteration: bool = False
