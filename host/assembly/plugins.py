@@ -99,7 +99,7 @@ class Plugins:
         try:
             if (refused := self._refused[entry.name].get(_key(use))) is not None:
                 raise refused
-            return WasmFilter(plugin, use.configuration, use.scope)
+            return WasmFilter(plugin, _key(use))
         except PluginStartError as error:
             self._note(use, str(error))
             raise Unusable(str(error)) from error
@@ -131,7 +131,7 @@ class Plugins:
 
 
 def _key(use: PluginUse) -> Key:
-    return Key(use.configuration, use.scope)
+    return Key(use.configuration, use.scope, use.access_logger)
 
 
 async def _try(plugin: Plugin, keys: list[Key]) -> Refused:

@@ -99,7 +99,9 @@ class Routes:
         if isinstance(entry, WasmPlugin):
             filter_: Filter = self._plugins.wasm_filter(entry, use)
         else:
-            filter_ = PythonFilterAdapter(self._plugins.python_filter(entry, use))
+            filter_ = PythonFilterAdapter(
+                self._plugins.python_filter(entry, use), access_logger=use.access_logger
+            )
         priority = entry.priority if use.priority is None else use.priority
         return Placed(filter_, priority, _PHASES[entry.http_request_phase], is_global)
 

@@ -90,13 +90,15 @@ class PluginUse:
 
     `configuration`: the bytes that the plugin context reads in proxy_on_configure. `scope`: where they are written
     (`routes/1`, `services/a`, `plugin_configs/b`, `global_rules/c`): uses of one plugin with one scope share a plugin
-    context. `priority`: takes the place of the plugin's own, unless None.
+    context. `priority`: takes the place of the plugin's own, unless None. `access_logger`: the plugin sees the end of
+    each exchange alone.
     """
 
     name: str
     configuration: bytes = b""
     scope: str = ""
     priority: int | None = None
+    access_logger: bool = False
     place: Place | None = field(default=None, compare=False, repr=False)
 
 

@@ -113,6 +113,7 @@ def _uses(place_of: PlaceOf, *layers: Layer) -> tuple[model.PluginUse, ...]:
             configuration=use.conf or b"",
             scope=scope,
             priority=use.meta.priority,
+            access_logger=use.access_logger,
             place=place_of((*entry, "plugins", name)),
         )
         for name, (use, scope, entry) in merged.items()

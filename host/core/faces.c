@@ -62,10 +62,13 @@ int64_t sw_context_take_tick(sw_context *context) {
 void sw_context_defer_done(sw_context *context, bool pending) { context->done_pending = pending; }
 bool sw_context_is_done_pending(const sw_context *context) { return context->done_pending; }
 
+enum { ALL_EVENTS = (1 << (SW_ON_DELETE + 1)) - 1 };
+
 sw_filter *sw_filter_new_wasm(bool fail_open, bool writes_bodies) {
     sw_filter *filter = calloc(1, sizeof *filter);
     if (!filter) return NULL;
     filter->kind = SW_FILTER_WASM;
+    filter->events = ALL_EVENTS;
     filter->policy = fail_open ? SW_FAIL_OPEN : SW_FAIL_CLOSED;
     filter->writes_bodies = writes_bodies;
     return filter;
@@ -85,19 +88,20 @@ void sw_filter_limit_bodies(sw_filter *filter, size_t request_limit, size_t resp
     filter->body_limit[SW_RESPONSE] = response_limit;
 }
 
+void sw_filter_only_log(sw_filter *filter) { filter->events &= 1u << SW_ON_LOG | 1u << SW_ON_DELETE; }
 void sw_filter_stop_head_alone(sw_filter *filter, bool alone) { filter->stops_head_alone = alone; }
 void sw_filter_delete(sw_filter *filter) { free(filter); }
 void sw_filter_bind(sw_filter *filter, sw_context *root) { filter->root = root; }
 
 static bool takes(const sw_filter *filter, int side) {
-    if (filter->kind == SW_FILTER_WASM) {
+    uint32_t events = side == SW_REQUEST ? 1u << SW_ON_REQUEST_BODY | 1u << SW_ON_REQUEST_TRAILERS
+                                         : 1u << SW_ON_RESPONSE_BODY | 1u << SW_ON_RESPONSE_TRAILERS;
+    if (filter->kind == SW_FILTER_WASM && filter->events & events) {
         if (!filter->root) return true; /* not known before the plugin is up */
         const uint8_t *exported = filter->root->vm->parameters;
         return side == SW_REQUEST ? exported[SW_PROXY_ON_REQUEST_BODY] || exported[SW_PROXY_ON_REQUEST_TRAILERS]
                                   : exported[SW_PROXY_ON_RESPONSE_BODY] || exported[SW_PROXY_ON_RESPONSE_TRAILERS];
     }
-    uint32_t events = side == SW_REQUEST ? 1u << SW_ON_REQUEST_BODY | 1u << SW_ON_REQUEST_TRAILERS
-                                         : 1u << SW_ON_RESPONSE_BODY | 1u << SW_ON_RESPONSE_TRAILERS;
     return filter->events & events;
 }
 

@@ -12,8 +12,9 @@ static const uint16_t callbacks[] = {
 
 bool sw_filter_takes(const sw_slot *slot, int event) {
     const sw_filter *filter = slot->filter;
+    if (!(filter->events >> event & 1)) return false;
     /* One that has raised sees no more of the exchange, not even the answer made for its fault: it would raise again. */
-    if (filter->kind == SW_FILTER_NATIVE) return (filter->events >> event & 1) && (!slot->skipped || event >= SW_ON_LOG);
+    if (filter->kind == SW_FILTER_NATIVE) return !slot->skipped || event >= SW_ON_LOG;
     if (slot->skipped) return false;
     const sw_vm *vm = slot->context.vm ? slot->context.vm : filter->root ? filter->root->vm : NULL;
     return !vm || sw_vm_is_failed(vm) || vm->parameters[callbacks[event]]; /* a dead VM is dealt with where it is called */

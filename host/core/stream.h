@@ -22,7 +22,7 @@ enum {
 typedef enum { SW_FILTER_WASM, SW_FILTER_NATIVE } sw_filter_kind;
 typedef enum { SW_FAIL_CLOSED, SW_FAIL_OPEN } sw_fail_policy; /* for streams in flight when their VM dies */
 
-/* The events of a native filter, and their bits in `sw_filter.events`. */
+/* The events of a filter, and their bits in `sw_filter.events`. */
 enum {
     SW_ON_REQUEST_HEADERS, SW_ON_REQUEST_BODY, SW_ON_REQUEST_TRAILERS,
     SW_ON_RESPONSE_HEADERS, SW_ON_RESPONSE_BODY, SW_ON_RESPONSE_TRAILERS, SW_ON_LOG, SW_ON_DELETE,
@@ -34,7 +34,7 @@ typedef struct sw_filter {
     bool stops_head_alone;       /* StopIteration holds the head while the body's callbacks run on (Envoy's
                                     allow_on_headers_stop_iteration); else it stops them as well */
     size_t body_limit[2];        /* by side: bytes that it may hold while it pauses; 0 = the chain's */
-    uint32_t events;             /* native filters: which events they take */
+    uint32_t events;             /* which it takes at all; of these a wasm filter gets those that its module exports */
     sw_context *root;            /* wasm filters: the plugin context that new streams get; NULL = the plugin is down */
 } sw_filter;
 

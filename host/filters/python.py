@@ -211,12 +211,15 @@ class PythonFilterAdapter:
 
     __slots__ = ("callbacks", "filter", "native")
 
-    def __init__(self, filter_: PythonFilter) -> None:
+    def __init__(self, filter_: PythonFilter, *, access_logger: bool = False) -> None:
+        """`access_logger`: the filter sees on_log and on_delete alone."""
         self.filter = filter_
         self.callbacks = tuple(getattr(filter_, name) for name in _EVENTS)
         overridden = [getattr(type(filter_), name) is not getattr(PythonFilter, name) for name in _EVENTS]
         events = sum(1 << bit for bit, is_own in enumerate(overridden) if is_own)
         self.native = ffi.gc(lib.sw_filter_new_native(events), lib.sw_filter_delete)
+        if access_logger:
+            lib.sw_filter_only_log(self.native)
         lib.sw_filter_stop_head_alone(self.native, filter_.allow_on_headers_stop_iteration)
 
     def attend(self) -> None:

@@ -12,11 +12,11 @@ class WasmFilter:
 
     __slots__ = ("_key", "native", "plugin")
 
-    def __init__(self, plugin: Plugin, configuration: bytes, scope: str = "") -> None:
+    def __init__(self, plugin: Plugin, key: Key) -> None:
         """Raises host.errors.PluginStartError when the plugin refuses the configuration."""
         self.plugin = plugin
-        self.native: Any = plugin.context(configuration, scope).filter
-        self._key = Key(configuration, scope)
+        self.native: Any = plugin.context(key).filter
+        self._key = key
 
     def attend(self) -> None:
         """See to log lines, ticks and failures of the plugin."""

@@ -17,10 +17,12 @@ from host.wasm.vm import GuestFailed, WasmVM
 
 
 class Key(NamedTuple):
-    """What makes a plugin context: a configuration, and where it is written (one file may use it in two places)."""
+    """What makes a plugin context: a configuration, where it is written (one file may use it in two places), and as
+    what it is used: an access logger sees proxy_on_log alone."""
 
     configuration: bytes
     scope: str = ""
+    access_logger: bool = False
 
 
 @dataclass(slots=True)

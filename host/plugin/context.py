@@ -113,12 +113,15 @@ class PluginContext:
         request_limit: int,
         response_limit: int,
         stops_head_alone: bool,
+        access_logger: bool,
     ) -> None:
         """The limits are bytes that a stream may hold of a body for this context while it pauses; 0: the chain's."""
         self.configuration = configuration
         self.filter = ffi.gc(lib.sw_filter_new_wasm(fail_open, writes_bodies), lib.sw_filter_delete)
         lib.sw_filter_limit_bodies(self.filter, request_limit, response_limit)
         lib.sw_filter_stop_head_alone(self.filter, stops_head_alone)
+        if access_logger:
+            lib.sw_filter_only_log(self.filter)
         self.root: RootContext | None = None
         self.users = 0
         self._timer: Timer | None = None

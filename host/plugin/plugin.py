@@ -98,13 +98,12 @@ class Plugin:
         wanted = [*self._contexts, *new]
         self._services.in_background(lambda: self._build(wanted), tried)
 
-    def context(self, configuration: bytes, scope: str = "") -> PluginContext:
-        """Return the context of this configuration; the first use of one creates it on the VM.
+    def context(self, key: Key) -> PluginContext:
+        """Return the context of this key; the first use of one creates it on the VM.
 
         Raises PluginStartError when the guest traps or refuses the configuration; nothing else is harmed then, but
         that a VM which trapped is built anew.
         """
-        key = Key(configuration, scope)
         context = self._contexts.get(key)
         if context is None:
             context = self._add_context(key)
@@ -123,6 +122,7 @@ class Plugin:
             request_limit=self.settings.max_request_body_size,
             response_limit=self.settings.max_response_body_size,
             stops_head_alone=self.settings.allow_on_headers_stop_iteration,
+            access_logger=key.access_logger,
         )
         self._contexts[key] = context
         if (

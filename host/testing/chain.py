@@ -13,7 +13,7 @@ from host.errors import PluginError
 from host.filters.python import PythonFilter, PythonFilterAdapter
 from host.filters.wasm import WasmFilter
 from host.peer import ConnectionInfo
-from host.plugin.plugin import FailurePolicy, Plugin, PluginSettings
+from host.plugin.plugin import FailurePolicy, Key, Plugin, PluginSettings
 from host.testing.modules import Configuration, Wasm, default_name, encode_configuration, load_module
 from host.testing.services import HostEvent, ManualServices, PluginLine
 from host.testing.stream import HostedStream
@@ -27,7 +27,8 @@ _CLIENT, _GATEWAY = "203.0.113.7:50000", "192.0.2.1:9080"  # RFC 5737: addresses
 class WasmPlugin:
     """A plugin in a chain. The gateway's own settings, but that the log level is the lowest: tests want to see all.
 
-    Two of the same name share one VM, each with its configuration, as two routes do that use a plugin.
+    Two of the same name share one VM, each with its configuration, as two routes do that use a plugin. An
+    `access_logger` sees proxy_on_log alone.
     """
 
     wasm: Wasm
@@ -41,6 +42,7 @@ class WasmPlugin:
     keep_spare: bool = False
     reload_pause: float = 1.0
     allow_on_headers_stop_iteration: bool = False
+    access_logger: bool = False
 
     def settings(self) -> PluginSettings:
         """Return what the plugin room is given."""
@@ -109,7 +111,7 @@ class ChainHost:
             plugin = Plugin(settings, load_module(item.wasm, settings.name), self._services)
             self.plugins[settings.name] = plugin
         scope = str(len(self._filters))  # the same configuration twice is two contexts, as on two routes
-        return WasmFilter(plugin, encode_configuration(item.configuration), scope)
+        return WasmFilter(plugin, Key(encode_configuration(item.configuration), scope, item.access_logger))
 
     def __enter__(self) -> ChainHost:
         return self

@@ -47,7 +47,7 @@ EXAMPLES = re.findall(r"^```(yaml|python)\n(.*?)^```", PAGE, re.DOTALL | re.MULT
 
 def test_the_page_has_examples() -> None:
     """A pattern that finds nothing would pass the next test."""
-    assert [language for language, _ in EXAMPLES] == ["yaml", "yaml", "yaml", "python"]
+    assert [language for language, _ in EXAMPLES] == ["yaml", "yaml", "yaml", "yaml", "python"]
 
 
 @pytest.mark.parametrize(("language", "text"), EXAMPLES)

@@ -315,10 +315,12 @@ def test_a_route_overrides_its_plugin_config_which_overrides_its_service() -> No
     (route,) = routes_of(
         """
         plugin_configs: [{id: 5, plugins: {q: {conf: from plugin_config}}}]
-        routes: [{id: r, uri: /, plugin_config_id: 5, plugins: {q: {conf: own, _meta: {priority: 9}}}}]
+        routes: [{id: r, uri: /, plugin_config_id: 5, plugins: {q: {conf: own, access_logger: true, _meta: {priority: 9}}}}]
         """
     )
-    assert route.plugins == (PluginUse(name="q", configuration=b"own", scope="routes/r", priority=9),)
+    assert route.plugins == (
+        PluginUse(name="q", configuration=b"own", scope="routes/r", priority=9, access_logger=True),
+    )
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from host.errors import PluginStartError
-from host.plugin.plugin import FailurePolicy
+from host.plugin.plugin import FailurePolicy, Key
 from host.testing import ChainHost, HostedStream, Message, PluginHost, WasmPlugin
 from host.wasm.vm import FailureKind
 from testdata import relay
@@ -347,9 +347,9 @@ def test_a_configuration_that_traps_does_not_harm_the_others() -> None:
     wasm = wat("relay")
     with PluginHost(wasm, name="relay") as plugin:
         with pytest.raises(PluginStartError, match="unreachable"):
-            plugin.plugin.context(relay.script(("configure", relay.TRAP)))
+            plugin.plugin.context(Key(relay.script(("configure", relay.TRAP))))
         plugin.run_background()
         assert is_served(plugin)
         with pytest.raises(PluginStartError, match="proxy_on_configure returned false"):
-            plugin.plugin.context(relay.script(("configure", relay.RETURN, 0)))
+            plugin.plugin.context(Key(relay.script(("configure", relay.RETURN, 0))))
         assert is_served(plugin)

@@ -84,6 +84,7 @@ static void set_up(void) {
         w.filters[i] = w.plugin_of[i] < 0 ? sw_filter_new_native(chance(256)) : sw_filter_new_wasm(one_in(2), one_in(2));
         CHECK(w.filters[i]);
         sw_filter_stop_head_alone(w.filters[i], one_in(2));
+        if (one_in(10)) sw_filter_only_log(w.filters[i]);
         if (w.plugin_of[i] >= 0) sw_filter_bind(w.filters[i], w.plugins[w.plugin_of[i]].root);
         order[i] = w.filters[i];
     }

@@ -127,6 +127,10 @@ class Use(Strict):
     disable: bool = Field(
         default=False, description="Leave the plugin out here, also one that a service enables."
     )
+    access_logger: bool = Field(
+        default=False,
+        description="The plugin sees `proxy_on_log` alone, of every exchange; an access logger in Envoy's sense.",
+    )
     meta: UseMeta = Field(default=UseMeta(), alias="_meta", description="About this use of the plugin.")
 
 
