@@ -48,6 +48,10 @@ class LoopServices:
             _HELPERS, thread_name_prefix="plugin-build", initializer=_yield_to_loop
         )
 
+    def now(self) -> float:
+        """The loop's clock."""
+        return self._loop.time()
+
     def call_later(self, seconds: float, callback: Callable[[], None]) -> asyncio.TimerHandle:
         """Call back on the loop."""
         return self._loop.call_later(seconds, callback)

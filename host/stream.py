@@ -49,7 +49,7 @@ RESPONSE_BLOCKED = 512
 REQUEST_TRAILERS = 1024
 RESPONSE_TRAILERS = 2048
 
-_WOKEN = 8192  # further ones: log lines wait, a VM died, a guest set its tick
+_WOKEN = 8192  # further ones: log lines wait, a VM died, a guest set its tick, a plugin context can end
 _FLAGS = 4095
 
 _REQUEST, _RESPONSE = 0, 1

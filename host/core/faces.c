@@ -59,6 +59,8 @@ int64_t sw_context_take_tick(sw_context *context) {
     return context->tick_period;
 }
 
+void sw_context_retire(sw_context *context) { context->is_retired = true; }
+uint32_t sw_context_streams(const sw_context *context) { return context->references - 1; }
 void sw_context_defer_done(sw_context *context, bool pending) { context->done_pending = pending; }
 bool sw_context_is_done_pending(const sw_context *context) { return context->done_pending; }
 

@@ -20,6 +20,10 @@ uint32_t sw_context_id(const sw_context *context);
 int64_t sw_context_take_tick(sw_context *context);
 /* Whether any context's tick period was set since this was last asked. */
 bool sw_vm_take_ticks_changed(sw_vm *vm);
+/* Has the core say SW_DRAINED when the last stream leaves the plugin context. */
+void sw_context_retire(sw_context *context);
+/* Stream contexts that a plugin context has. */
+uint32_t sw_context_streams(const sw_context *context);
 void sw_context_defer_done(sw_context *context, bool pending);
 bool sw_context_is_done_pending(const sw_context *context);
 sw_filter *sw_filter_new_wasm(bool fail_open, bool writes_bodies);

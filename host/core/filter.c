@@ -98,5 +98,6 @@ void sw_filter_end(sw_stream *stream, sw_slot *slot) {
     sw_vm_call(context->vm, SW_PROXY_ON_DONE, context, &id, NULL);
     sw_vm_call(context->vm, SW_PROXY_ON_DELETE, context, &id, NULL);
     if (sw_vm_is_failed(context->vm)) stream->flags |= SW_VM_DIED;
+    if (context->root->is_retired && context->root->references == 2) stream->flags |= SW_DRAINED; /* its owner's, and this */
     sw_context_leave(context);
 }

@@ -16,6 +16,7 @@ enum {
     SW_LOCAL_RESPONSE = 64, SW_RESET = 128, SW_REQUEST_BLOCKED = 256, SW_RESPONSE_BLOCKED = 512,
     SW_REQUEST_TRAILERS = 1024, SW_RESPONSE_TRAILERS = 2048, /* with END: there are trailers */
     SW_LOGS = 4096, SW_WOKEN = 8192, SW_VM_DIED = 16384, SW_TICKS = 32768, /* to be seen to behind the event */
+    SW_DRAINED = 65536, /* the last stream has left a plugin context that is to end */
 };
 #define SW_SIDE_FLAG(side, flag) ((uint32_t)(flag) << (3 * (side))) /* the request's flag to the side's */
 

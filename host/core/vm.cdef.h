@@ -34,6 +34,8 @@ void sw_context_delete_root(sw_context *context);
 uint32_t sw_context_id(const sw_context *context);
 int64_t sw_context_take_tick(sw_context *context);
 bool sw_vm_take_ticks_changed(sw_vm *vm);
+void sw_context_retire(sw_context *context);
+uint32_t sw_context_streams(const sw_context *context);
 void sw_context_defer_done(sw_context *context, bool pending);
 bool sw_context_is_done_pending(const sw_context *context);
 

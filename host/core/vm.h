@@ -23,6 +23,7 @@ typedef struct sw_context {
     uint16_t filter;           /* index of its filter in the stream's chain */
     uint32_t references;       /* plugin contexts only: its owner in Python, and its streams */
     bool done_pending;         /* on_done answered false; proxy_done has not come yet */
+    bool is_retired;           /* plugin contexts only: takes no more streams, and its owner waits for the last to leave */
     uint32_t tick_period;      /* milliseconds, 0 = none; plugin contexts only */
     bool tick_changed;
     sw_buffer configuration;   /* plugin contexts only, as are the two names */

@@ -5,24 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from host.errors import PluginStartError
 from host.plugin.context import RootContext, StartRefused
 from host.plugin.guests import Guest
 from host.plugin.services import Services
-from host.plugin.settings import PluginSettings
+from host.plugin.settings import PluginSettings, RootKey
 from host.wasm.module import Module
 from host.wasm.vm import GuestFailed, WasmVM
-
-
-class Key(NamedTuple):
-    """What makes a plugin context: a configuration, where it is written (one file may use it in two places), and as
-    what it is used: an access logger sees proxy_on_log alone."""
-
-    configuration: bytes
-    scope: str = ""
-    access_logger: bool = False
 
 
 @dataclass(slots=True)
@@ -34,18 +24,25 @@ class Built:
 
     guest: Guest
     vm: WasmVM
-    roots: dict[Key, RootContext] = field(default_factory=dict)
-    refused: dict[Key, PluginStartError] = field(default_factory=dict)
-    slow: set[Key] = field(default_factory=set)
+    roots: dict[RootKey, RootContext] = field(default_factory=dict)
+    refused: dict[RootKey, PluginStartError] = field(default_factory=dict)
+    slow: set[RootKey] = field(default_factory=set)
+
+    def free(self) -> None:
+        """Give up a VM that has served nobody. On the thread that owns it."""
+        for root in self.roots.values():
+            root.free()
+        self.roots.clear()
+        self.guest.end()
 
 
-def build(settings: PluginSettings, module: Module, services: Services, keys: Iterable[Key]) -> Built:
+def build(settings: PluginSettings, module: Module, services: Services, keys: Iterable[RootKey]) -> Built:
     """Return a running VM with a root for each key that the guest accepts.
 
     A key whose configuration traps costs the VM: it is built again without that key. Raises PluginStartError when the
     guest does not even start.
     """
-    refused: dict[Key, PluginStartError] = {}
+    refused: dict[RootKey, PluginStartError] = {}
     wanted = dict.fromkeys(keys)
     while True:
         try:
@@ -63,17 +60,16 @@ def build(settings: PluginSettings, module: Module, services: Services, keys: It
         wanted = {key: None for key in wanted if key not in refused}
 
 
-def configure(built: Built, key: Key) -> PluginStartError | None:
+def configure(built: Built, key: RootKey) -> PluginStartError | None:
     """Add a root for the key; returns why there is none. The VM may have failed afterwards."""
     if built.vm.is_failed:
         return None
-    settings = built.guest.settings
     began = time.thread_time()
     try:
-        built.roots[key] = RootContext(built.guest, built.vm, key.configuration)
+        built.roots[key] = RootContext(built.guest, built.vm, key)
     except (GuestFailed, StartRefused) as error:
-        return PluginStartError(settings.name, str(error))
-    if (time.thread_time() - began) * 1000 > settings.vm.callback_deadline:
+        return PluginStartError(key.settings.name, str(error))
+    if (time.thread_time() - began) * 1000 > built.vm.settings.callback_deadline:
         built.slow.add(key)
     return None
 

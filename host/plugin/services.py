@@ -23,6 +23,9 @@ class Timer(Protocol):
 class Services(Protocol):
     """All methods return at once and never raise."""
 
+    def now(self) -> float:
+        """Seconds on a clock that never goes back; its zero means nothing."""
+
     def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:
         """Call back once after that time, on the thread that owns the plugins."""
 

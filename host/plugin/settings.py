@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import NamedTuple
 
 from host.wasm.vm import VmSettings
 
@@ -37,3 +38,20 @@ class PluginSettings:
     reload_pause: float = 1.0
     longest_reload_pause: float = 60.0
     allow_on_headers_stop_iteration: bool = False
+
+
+class Key(NamedTuple):
+    """What makes a plugin context: a configuration, where it is written (one file may use it in two places), and as
+    what it is used: an access logger sees proxy_on_log alone."""
+
+    configuration: bytes
+    scope: str = ""
+    access_logger: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RootKey:
+    """What makes a plugin context on a VM, which may hold those of several plugins. Equal to itself alone."""
+
+    settings: PluginSettings
+    key: Key

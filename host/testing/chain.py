@@ -151,11 +151,11 @@ class ChainHost:
     @property
     def now(self) -> float:
         """Seconds that have passed on the hosts' clock."""
-        return self._services.now
+        return self._services.now()
 
     def advance(self, seconds: float) -> None:
         """Let time pass: ticks and pauses before reloads come due, each at its time."""
-        until = self._services.now + seconds
+        until = self._services.now() + seconds
         while self._services.run_due(until):
             self._after()
 

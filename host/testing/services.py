@@ -54,7 +54,7 @@ class ManualServices:
 
     def __init__(self) -> None:
         bind_thread()
-        self.now = 0.0
+        self._now = 0.0
         self.lines: list[PluginLine] = []
         self.events: list[HostEvent] = []
         self._timers: list[ManualTimer] = []
@@ -62,9 +62,13 @@ class ManualServices:
         self._soon: deque[Callable[[], None]] = deque()
         self._background: deque[Callable[[], None]] = deque()
 
+    def now(self) -> float:
+        """Seconds that have passed."""
+        return self._now
+
     def call_later(self, seconds: float, callback: Callable[[], None]) -> ManualTimer:
         """Call back when the clock has advanced that far."""
-        timer = ManualTimer(self.now + seconds, next(self._numbers), callback)
+        timer = ManualTimer(self._now + seconds, next(self._numbers), callback)
         heapq.heappush(self._timers, timer)
         return timer
 
@@ -119,8 +123,8 @@ class ManualServices:
         """Run the next timer that is due by then, at its time. False when there is none: the clock is at `until`."""
         due = self.next_due
         if due is None or due > until:
-            self.now = max(self.now, until)
+            self._now = max(self._now, until)
             return False
-        self.now = max(self.now, due)
+        self._now = max(self._now, due)
         heapq.heappop(self._timers).callback()
         return True

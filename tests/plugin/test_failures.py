@@ -221,7 +221,7 @@ def test_a_vm_that_does_not_come_up_again_is_tried_again() -> None:
     """A plugin whose start fails at times; the event says so."""
     with host("trap", {"phase": "request_headers", "header": "x-trap"}) as plugin:
         attempts: list[int] = []
-        build = plugin.plugin._build
+        build = plugin.plugin.supply._build
 
         def fails_twice(keys: Any) -> Any:
             attempts.append(1)
@@ -229,7 +229,7 @@ def test_a_vm_that_does_not_come_up_again_is_tried_again() -> None:
                 raise PluginStartError("trap", "no")
             return build(keys)
 
-        plugin.plugin._build = fails_twice  # type: ignore[method-assign]
+        plugin.plugin.supply._build = fails_twice  # type: ignore[method-assign]
         crash(plugin)
         assert not plugin.is_up
         plugin.advance(60)

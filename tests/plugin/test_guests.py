@@ -10,6 +10,7 @@ import pytest
 from host.errors import PluginStartError
 from host.plugin import lines
 from host.plugin.guests import Guest, guest_of
+from host.plugin.settings import Key
 from host.testing import PluginHost
 from testdata.relay import script
 from tests.hostcalls.relays import start
@@ -117,7 +118,7 @@ def test_a_context_that_is_refused_ends() -> None:
         found = guest(host)
         ends = found.subject(Ends)
         with pytest.raises(PluginStartError, match="proxy_on_configure returned false"):
-            host.plugin.context(script(("configure", "return", 0)))
+            host.plugin.context(Key(script(("configure", "return", 0))))
         assert ends.roots == [2]
         assert list(found.roots) == [1]
 
