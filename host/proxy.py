@@ -19,6 +19,7 @@ from typing import Self
 import uvloop
 
 from host.assembly import Assembly, Surroundings, assemble
+from host.code.remote import NEGATIVE_SECONDS
 from host.config import Config, HttpLimits, Listen
 from host.errors import ConfigError, ListenError, Problem
 from host.exchange import Exchange, Route
@@ -54,6 +55,7 @@ class Proxy:
         self._services: LoopServices | None = None
         self._around: Surroundings | None = None
         self._changing = asyncio.Lock()
+        self._fetching: asyncio.TimerHandle | asyncio.Task[None] | None = None
 
     @property
     def address(self) -> tuple[str, int]:
@@ -79,6 +81,7 @@ class Proxy:
         try:
             self._assembly = await assemble(self.config, self._around)
             _tell(self._assembly)
+            self._fetch_again_later()
             self._server = Server(self._exchange, deadlines, http_settings(self.config.http))
             await self._server.start(bound)
         except BaseException:
@@ -114,12 +117,38 @@ class Proxy:
             self.config = config
             old.retire(new)
 
+    def _fetch_again_later(self) -> None:
+        if self._assembly is not None and self._assembly.awaits_code:
+            loop = asyncio.get_running_loop()
+            self._fetching = loop.call_later(
+                NEGATIVE_SECONDS, lambda: setattr(self, "_fetching", loop.create_task(self._fetch_again()))
+            )
+
+    async def _fetch_again(self) -> None:
+        """Bring up plugins whose code could not be had at the start."""
+        async with self._changing:
+            old = self._assembly
+            if old is None or not old.awaits_code:
+                return
+            assert self._around is not None
+            new = await assemble(self.config, self._around, old)
+            if new.problems == old.problems:
+                new.retire(old)
+            else:
+                self._assembly = new
+                _tell(new)
+                old.retire(new)
+        self._fetch_again_later()
+
     async def drain(self, within: float) -> bool:
         """Accept no more and let requests finish; returns whether all did in so many seconds."""
         return await self._server.drain(within) if self._server is not None else True
 
     async def close(self) -> None:
         """Stop at once. Idempotent."""
+        if self._fetching is not None:
+            self._fetching.cancel()
+            self._fetching = None
         if self._server is not None:
             await self._server.close()
             self._server = None

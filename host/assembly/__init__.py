@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
+from host.assembly.code import ModuleLoader
 from host.assembly.plugins import Plugins, PythonFilters
 from host.assembly.routes import Routes
 from host.config import Config, WasmPlugin
@@ -40,7 +41,8 @@ class Assembly:
     """A configuration made real.
 
     `unmatched`: what answers 404 where global rules want to see every request, else None. `problems`: what of the
-    configuration does not work; `unavailable`: the ids of the routes that answer 503 for it.
+    configuration does not work; `unavailable`: the ids of the routes that answer 503 for it. `awaits_code`: whether a
+    plugin is missing because its code could not be fetched, which may be otherwise later.
     """
 
     config: Config
@@ -51,6 +53,7 @@ class Assembly:
     upstreams: dict[UpstreamConfig, Upstream]
     problems: list[Problem]
     unavailable: list[str]
+    awaits_code: bool
 
     def retire(self, successor: Assembly | None) -> None:
         """Stop what the successor has not taken over. Exchanges in flight still end properly."""
@@ -73,7 +76,7 @@ async def assemble(config: Config, around: Surroundings, previous: Assembly | No
 
     Modules are compiled and plugins tried off the loop, and the loop gets its turn between routes.
     """
-    plugins = Plugins(config, around.services, around.cache)
+    plugins = Plugins(config, around.services, ModuleLoader(around.services, around.cache))
     await plugins.load(previous.plugins if previous is not None else {})
     plugins.take_over(previous.python_filters if previous is not None else {})
     routes = Routes(config, plugins, around, previous.upstreams if previous is not None else {})
@@ -92,4 +95,5 @@ async def assemble(config: Config, around: Surroundings, previous: Assembly | No
         routes.upstreams,
         list(dict.fromkeys(plugins.problems)),
         routes.unavailable,
+        plugins.awaits_code,
     )

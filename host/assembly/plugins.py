@@ -11,14 +11,14 @@ import sys
 from collections.abc import Iterator
 
 from abi.types import LogLevel
+from host.assembly.code import ModuleLoader, NotFetched
 from host.config import Config, PluginUse, PythonPlugin, WasmPlugin
 from host.errors import HostError, PluginLoadError, PluginStartError, Problem
 from host.filters.python import PythonFilter
 from host.filters.wasm import WasmFilter
 from host.plugin.plugin import FailurePolicy, Key, Plugin, PluginSettings, Refused
 from host.services import LoopServices
-from host.wasm.cache import ModuleCache
-from host.wasm.module import Module, ModuleError
+from host.wasm.module import Module
 from host.wasm.vm import VmSettings
 
 PythonFilters = dict[tuple[PythonPlugin, PluginUse], PythonFilter]
@@ -31,14 +31,15 @@ class Unusable(HostError):
 class Plugins:
     """The plugins of one configuration, by their entries in it."""
 
-    def __init__(self, config: Config, services: LoopServices, cache: ModuleCache) -> None:
+    def __init__(self, config: Config, services: LoopServices, loader: ModuleLoader) -> None:
         self.problems: list[Problem] = []
+        self.awaits_code = False
         self.wasm: dict[WasmPlugin, Plugin] = {}
         self.python_filters: PythonFilters = {}
         self.entries = {entry.name: entry for entry in config.plugins}
         self._config = config
         self._services = services
-        self._cache = cache
+        self._loader = loader
         self._refused: dict[str, Refused] = {}
         self._classes: dict[str, type[PythonFilter]] = {}
         self._earlier: PythonFilters = {}
@@ -48,11 +49,18 @@ class Plugins:
         keys: dict[str, list[Key]] = {}
         for use in self._uses():
             keys.setdefault(use.name, []).append(_key(use))
-        for entry in self.entries.values():
-            if isinstance(entry, WasmPlugin):
-                await self._bring_up(entry, earlier.get(entry), keys.get(entry.name, []))
+        entries = [entry for entry in self.entries.values() if isinstance(entry, WasmPlugin)]
+        known = [earlier[entry].module if entry in earlier else None for entry in entries]
+        modules = await self._loader.load_all(list(zip(entries, known, strict=True)))
+        for entry, module in zip(entries, modules, strict=True):
+            if isinstance(module, Module):
+                await self._bring_up(entry, module, earlier.get(entry), keys.get(entry.name, []))
             else:
-                await self._import(entry)
+                self.awaits_code |= isinstance(module, NotFetched)
+                self._note(entry, str(module))
+        for plugin in self.entries.values():
+            if isinstance(plugin, PythonPlugin):
+                await self._import(plugin)
 
     def _uses(self) -> Iterator[PluginUse]:
         for rule in self._config.global_rules:
@@ -60,14 +68,10 @@ class Plugins:
         for route in self._config.routes:
             yield from route.plugins
 
-    async def _bring_up(self, entry: WasmPlugin, earlier: Plugin | None, keys: list[Key]) -> None:
-        known = earlier.module if earlier is not None else None
-        try:
-            module = await self._services.run(lambda: Module.load(entry.file, self._cache, known))
-        except ModuleError as error:
-            self._note(entry, str(PluginLoadError(entry.name, f"{entry.file}: {error}")))
-            return
-        plugin = earlier if earlier is not None and module is known else self._new(entry, module)
+    async def _bring_up(
+        self, entry: WasmPlugin, module: Module, earlier: Plugin | None, keys: list[Key]
+    ) -> None:
+        plugin = earlier if earlier is not None and module is earlier.module else self._new(entry, module)
         refused = await _try(plugin, keys)
         if plugin is earlier and plugin.is_slow_to_configure:
             # The loop would wait for the new configurations on the VM that serves: they get one of their own.

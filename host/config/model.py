@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from host.code.remote import Remote
+
 KIB = 1024
 MIB = 1024 * KIB
 
@@ -41,8 +43,9 @@ class Listen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WasmPlugin:
-    """A `.wasm` file under a name that routes enable it by.
+    """A module under a name that routes enable it by; it is in `file`, in `inline`, or fetched from `remote`.
 
+    `verification_key`: the Ed25519 public key (32 bytes) that the module must be signed for; empty: any module.
     `http_request_phase`: plugins of `rewrite` run before all of `access`. `vm_configuration` is what proxy_on_vm_start
     reads, `environment` what the module sees through WASI. `callback_timeout` is CPU time of one callback,
     `start_timeout` that of loading until proxy_on_configure returned. `max_request_body_size` and its sibling bound
@@ -51,7 +54,10 @@ class WasmPlugin:
     """
 
     name: str
-    file: Path
+    file: Path | None = None
+    inline: bytes = field(default=b"", repr=False)
+    remote: Remote | None = None
+    verification_key: bytes = b""
     priority: int = 0
     http_request_phase: HttpRequestPhase = "access"
     failure_policy: FailurePolicy = "fail_reload"

@@ -26,6 +26,7 @@ REFERENCES: Final = {
     "service_id": "services",
     "plugin_config_id": "plugin_configs",
 }
+CODE: Final = ("file", "url", "inline_bytes")
 LISTS: Final = ("routes", "upstreams", "services", "plugin_configs", "global_rules")
 SOURCES: Final = {"routes": ("plugins", "upstream", "upstream_id", "service_id", "plugin_config_id")}
 """By list: keys of which an entry must have one to be of use."""
@@ -47,7 +48,7 @@ def check(gateway: Document, resources: Document) -> Iterator[Problem]:
             yield gateway.problem(place, f"another plugin is named {escape(name, 60)!r} already")
         kinds.setdefault(name, kind)
     yield from _check_workers(gateway)
-    yield from _check_files(gateway)
+    yield from _check_code(gateway)
     yield from _check_environments(gateway)
     yield from _check_ids(resources)
     yield from _check_upstreams(resources)
@@ -81,14 +82,23 @@ def _check_environments(gateway: Document) -> Iterator[Problem]:
                 yield gateway.problem(place, "stands in 'host_env_keys' too: give it in one of them")
 
 
-def _check_files(gateway: Document) -> Iterator[Problem]:
+def _check_code(gateway: Document) -> Iterator[Problem]:
+    """A plugin's code is in one place; files that are named can be read."""
     folder = Path(gateway.file).parent
     for index, entry in _entries(_get(gateway.root.value, "wasm"), "plugins"):
-        file = entry.get("file")
-        if isinstance(file, str) and file and (reason := _unreadable(folder / file)):
-            yield gateway.problem(
-                ("wasm", "plugins", index, "file"), f"{escape(str(folder / file), 300)} {reason}"
-            )
+        place = ("wasm", "plugins", index)
+        given = [key for key in CODE if entry.get(key)]
+        if not given:
+            yield gateway.problem(place, "lacks 'file', 'url' or 'inline_bytes': where its module is")
+        for key in given[1:]:
+            yield gateway.problem((*place, key), f"stands beside {given[0]!r}: give one of them")
+        url = entry.get("url")
+        if isinstance(url, str) and url.startswith("http") and not entry.get("sha256"):
+            yield gateway.problem((*place, "url"), "needs 'sha256' beside it: that of the module")
+        for key in ("file", "image_pull_secret", "trusted_ca"):
+            file = entry.get(key)
+            if isinstance(file, str) and file and (reason := _unreadable(folder / file)):
+                yield gateway.problem((*place, key), f"{escape(str(folder / file), 300)} {reason}")
 
 
 def _unreadable(path: Path) -> str:

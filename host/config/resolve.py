@@ -10,8 +10,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+from host.code.remote import Remote
 from host.config import model
+from host.config.schema.code import PluginCode
 from host.config.schema.gateway import Apisix, Gateway, Nginx, Python, Wasm
 from host.config.schema.resources import Resources, Route, Service, Timeout, Upstream, Uses
 from host.config.schema.scalars import parse_address
@@ -72,18 +75,39 @@ def _http(nginx: Nginx) -> model.HttpLimits:
 def _wasm_plugins(wasm: Wasm, folder: Path, place_of: PlaceOf) -> tuple[model.Plugin, ...]:
     return tuple(
         model.WasmPlugin(
-            file=folder / plugin.file,
+            **_code(plugin, folder),
             vm_id=plugin.vm_config.vm_id,
             vm_configuration=plugin.vm_config.configuration,
             environment=_environment(
                 plugin.vm_config.environment_variables.host_env_keys,
                 plugin.vm_config.environment_variables.key_values,
             ),
-            place=place_of(("wasm", "plugins", index, "file")),
-            **plugin.model_dump(exclude={"file", "vm_config"}),
+            place=place_of(("wasm", "plugins", index, _code_key(plugin))),
+            **plugin.model_dump(exclude={"vm_config", *PluginCode.model_fields}),
         )
         for index, plugin in enumerate(wasm.plugins)
     )
+
+
+def _code_key(plugin: PluginCode) -> str:
+    return "url" if plugin.url else "inline_bytes" if plugin.inline_bytes else "file"
+
+
+def _code(plugin: PluginCode, folder: Path) -> dict[str, Any]:
+    code: dict[str, Any] = {"inline": plugin.inline_bytes, "verification_key": plugin.verification_key}
+    if plugin.file:
+        code["file"] = folder / plugin.file
+    if plugin.url:
+        code["remote"] = Remote(
+            url=plugin.url,
+            sha256=plugin.sha256,
+            timeout=plugin.fetch_timeout,
+            retries=plugin.fetch_retries,
+            pull_policy=plugin.image_pull_policy,
+            pull_secret=folder / plugin.image_pull_secret if plugin.image_pull_secret else None,
+            trusted_ca=folder / plugin.trusted_ca if plugin.trusted_ca else None,
+        )
+    return code
 
 
 def _environment(host_env_keys: list[str], key_values: dict[str, str]) -> tuple[tuple[str, str], ...]:

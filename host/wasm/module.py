@@ -44,6 +44,16 @@ class Binding:
     parameters: int
 
 
+def read_file(path: Path) -> bytes:
+    """Return the bytes of a module's file. Raises ModuleError."""
+    try:
+        if path.stat().st_size > MODULE_MAX_BYTES:
+            raise ModuleError(f"the file is larger than {MODULE_MAX_BYTES} bytes")
+        return path.read_bytes()
+    except OSError as error:
+        raise ModuleError(f"the file cannot be read: {error.strerror}") from error
+
+
 class Module:
     """A compiled and linked module; share it between VMs of any number of plugins."""
 
@@ -79,15 +89,14 @@ class Module:
 
         Raises ModuleError, also for a file that cannot be read.
         """
-        try:
-            if path.stat().st_size > MODULE_MAX_BYTES:
-                raise ModuleError(f"the file is larger than {MODULE_MAX_BYTES} bytes")
-            data = path.read_bytes()
-            if known is not None and hashlib.sha256(data).hexdigest() == known.digest:
-                return known
-            return cls(data, cache)
-        except OSError as error:
-            raise ModuleError(f"the file cannot be read: {error.strerror}") from error
+        return cls.of(read_file(path), cache, known)
+
+    @classmethod
+    def of(cls, data: bytes, cache: ModuleCache | None = None, known: Module | None = None) -> Module:
+        """Return `known` if that has been made of the same bytes, else the module. Raises ModuleError."""
+        if known is not None and hashlib.sha256(data).hexdigest() == known.digest:
+            return known
+        return cls(data, cache)
 
     @property
     def writes_bodies(self) -> bool:

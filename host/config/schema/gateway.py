@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import AfterValidator, Field, Tag, WithJsonSchema
 
 from host.config.schema.base import Strict, by_form, words
+from host.config.schema.code import PluginCode
 from host.config.schema.scalars import (
     Conf,
     Duration,
@@ -173,10 +174,9 @@ class VmConfig(Strict):
     )
 
 
-class WasmPlugin(Strict):
+class WasmPlugin(PluginCode):
     name: Name = Field(description="The name that routes enable it by.")
     priority: Priority = Field(description="Larger runs earlier, among the plugins of one phase.")
-    file: str = Field(min_length=1, description="The `.wasm` file, relative to this file's folder.")
     http_request_phase: Phase = "access"
     failure_policy: Literal["fail_reload", "fail_closed", "fail_open"] = Field(
         default="fail_reload",
