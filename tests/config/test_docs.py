@@ -47,7 +47,9 @@ EXAMPLES = re.findall(r"^```(yaml|python)\n(.*?)^```", PAGE, re.DOTALL | re.MULT
 
 def test_the_page_has_examples() -> None:
     """A pattern that finds nothing would pass the next test."""
-    assert [language for language, _ in EXAMPLES] == ["yaml", "yaml", "yaml", "yaml", "python"]
+    found = [language for language, _ in EXAMPLES]
+    assert found.count("yaml") >= 5
+    assert found.count("python") == 1
 
 
 @pytest.mark.parametrize(("language", "text"), EXAMPLES)

@@ -140,6 +140,30 @@ GATEWAY = [
         ],
     ),
     (
+        "wasm:\n  plugins:\n    - {name: a, priority: 1}\n    - {name: b, priority: 1, file: hdr.wasm, inline_bytes: AGFzbQ==}\n"
+        "    - {name: c, priority: 1, url: 'https://h/p.wasm'}\n    - {name: d, priority: 1, url: 'ftp://h/p'}\n"
+        "    - {name: e, priority: 1, url: 'https://u:p@h/p'}\n    - {name: f, priority: 1, inline_bytes: '%'}\n"
+        "    - {name: g, priority: 1, file: hdr.wasm, sha256: abc, verification_key: AAAA, fetch_retries: 11}\n"
+        "    - {name: h, priority: 1, url: 'oci://h/p:1', image_pull_policy: Always, image_pull_secret: no.json}",
+        [
+            "c.yaml:3: wasm.plugins[0]: lacks 'file', 'url' or 'inline_bytes': where its module is",
+            "c.yaml:4: wasm.plugins[1].inline_bytes: stands beside 'file': give one of them",
+            "c.yaml:5: wasm.plugins[2].url: needs 'sha256' beside it: that of the module",
+            "c.yaml:6: wasm.plugins[3].url: expected https://HOST/PATH, http://HOST/PATH or "
+            "oci://REGISTRY/REPOSITORY:TAG, without user or password, got the text 'ftp://h/p'",
+            "c.yaml:7: wasm.plugins[4].url: expected https://HOST/PATH, http://HOST/PATH or "
+            "oci://REGISTRY/REPOSITORY:TAG, without user or password, got the text 'https://u:p@h/p'",
+            "c.yaml:7: wasm.plugins[4].url: needs 'sha256' beside it: that of the module",
+            "c.yaml:8: wasm.plugins[5].inline_bytes: expected base64, got the text '%'",
+            "c.yaml:9: wasm.plugins[6].sha256: expected a SHA-256 of 64 hexadecimal digits, got the text 'abc'",
+            "c.yaml:9: wasm.plugins[6].fetch_retries: expected 10 or less, got the number 11",
+            "c.yaml:9: wasm.plugins[6].verification_key: expected an Ed25519 public key: 32 bytes in hexadecimal "
+            "or base64, got the text 'AAAA'",
+            "c.yaml:10: wasm.plugins[7].image_pull_policy: expected one of: if_not_present or always, got the text 'Always'",
+            "c.yaml:10: wasm.plugins[7].image_pull_secret: no.json cannot be read: No such file or directory",
+        ],
+    ),
+    (
         "python:\n  plugins:\n    - {name: a, priority: 1, class: no-module}",
         ["c.yaml:3: python.plugins[0].class: expected module:Class, got 'no-module'"],
     ),
