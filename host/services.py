@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from abi.types import LogLevel
 from host.log import Log
+from host.store import Stores
 from host.wasm.engine import bind_thread
 
 T = TypeVar("T")
@@ -37,8 +38,12 @@ _BATCH = 32
 class LoopServices:
     """`host.plugin.services.Services` of a worker, and its helper threads for what would hold up the loop."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, log: Log | None = None) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, log: Log | None = None, stores: Stores | None = None
+    ) -> None:
+        """`stores`: shared data and queues, of this process alone if None; they are closed with the services."""
         bind_thread()
+        self.stores = stores if stores is not None else Stores()
         self._loop = loop
         self._log = log
         self._waiting: deque[Callable[[], None]] = deque()
@@ -106,6 +111,7 @@ class LoopServices:
 
     def close(self) -> None:
         """Build no more VMs."""
+        self.stores.close()
         self._helpers.shutdown(wait=False, cancel_futures=True)
 
 

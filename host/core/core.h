@@ -10,5 +10,7 @@
 #include "logs.h"
 #include "message.h"
 #include "native.h"
+#include "shared_calls.h"
+#include "shared_data.h"
 #include "stream.h"
 #include "vm.h"

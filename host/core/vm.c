@@ -51,6 +51,7 @@ void sw_vm_release(sw_vm *vm) {
     sw_buffer_free(&vm->environment);
     free(vm->contexts);
     free(vm->trace);
+    sw_vm_share(vm, NULL);
     free(vm);
 }
 

@@ -78,6 +78,7 @@ struct sw_vm {
     uint32_t trace_size;
     uint64_t trace_count;
     uint32_t serial;                  /* what Python knows the VM by, in log rows */
+    struct sw_shared_data *shared_data; /* those of its vm_id, where they are served in C; else NULL */
 };
 enum { SW_FAILURE_NONE, SW_FAILURE_TRAP, SW_FAILURE_DEADLINE, SW_FAILURE_EXIT, SW_FAILURE_RESTRICTED };
 
@@ -112,6 +113,9 @@ int32_t sw_guest_give(sw_vm *vm, const char *data, size_t length, uint32_t data_
 
 /* A guest has set a tick period since sw_attention last told of it. Set on any thread, where a VM may start. */
 extern atomic_bool sw_ticks_changed;
+
+/* calls_shared_data.c: the VM's shared data are these from now on. */
+void sw_vm_share(sw_vm *vm, struct sw_shared_data *data);
 
 /* context.c */
 sw_context *sw_context_new_root(sw_vm *vm, const char *name, size_t name_length, const char *root_id, size_t root_id_length,

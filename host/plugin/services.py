@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Protocol, TypeVar
 
 from abi.types import LogLevel
+from host.store import Stores
 
 T = TypeVar("T")
 
@@ -21,7 +22,10 @@ class Timer(Protocol):
 
 
 class Services(Protocol):
-    """All methods return at once and never raise."""
+    """All methods return at once and never raise. `stores`: shared data and queues."""
+
+    @property
+    def stores(self) -> Stores: ...
 
     def now(self) -> float:
         """Seconds on a clock that never goes back; its zero means nothing."""

@@ -5,10 +5,12 @@ drives, so that a plugin meets the same semantics; time passes when the test say
 show, a `ProxyServer` runs one in a process of its own, and an `UpstreamServer` stands behind it.
 """
 
+from host.store import Stores
 from host.testing.chain import ChainHost, WasmPlugin
 from host.testing.plugin import PluginHost
 from host.testing.server import ProxyServer
 from host.testing.services import HostEvent, PluginLine
+from host.testing.shared import SharedData, SharedQueue
 from host.testing.stream import HostedStream, LocalResponse, Message
 from host.testing.upstream import UpstreamServer
 
@@ -21,6 +23,9 @@ __all__ = [
     "PluginHost",
     "PluginLine",
     "ProxyServer",
+    "SharedData",
+    "SharedQueue",
+    "Stores",
     "UpstreamServer",
     "WasmPlugin",
 ]

@@ -14,8 +14,10 @@ from host.filters.python import PythonFilter, PythonFilterAdapter
 from host.filters.wasm import WasmFilter
 from host.peer import ConnectionInfo
 from host.plugin.plugin import FailurePolicy, Key, Plugin, PluginSettings
+from host.store import Stores
 from host.testing.modules import Configuration, Wasm, default_name, encode_configuration, load_module
 from host.testing.services import HostEvent, ManualServices, PluginLine
+from host.testing.shared import SharedData, SharedQueue
 from host.testing.stream import HostedStream
 from host.wasm.vm import TraceRow, VmSettings, WasmVM
 
@@ -73,12 +75,15 @@ class ChainHost:
         limits: BodyLimits | None = None,
         properties: Mapping[bytes, bytes] | None = None,
         background_on_demand: bool = False,
+        stores: Stores | None = None,
     ) -> None:
         """Load and start all plugins; the other arguments are those of `host.chain.FilterChain`.
 
+        `stores`: shared data and queues to begin with, or to share with other hosts; empty ones if None.
+
         Raises PluginLoadError and PluginStartError; notes on the error have what the plugin logged.
         """
-        self._services = ManualServices()
+        self._services = ManualServices(stores)
         self._on_demand = background_on_demand
         self._requests = itertools.count(1)
         self.plugins: dict[str, Plugin] = {}
@@ -158,6 +163,7 @@ class ChainHost:
         until = self._services.now() + seconds
         while self._services.run_due(until):
             self._after()
+        self._after()
 
     def run_background(self) -> int:
         """Do what waits for another thread; returns how many pieces of work that were."""
@@ -170,11 +176,22 @@ class ChainHost:
         self._note_vms()
         if not self._on_demand:
             self.run_background()
+            self._services.run_soon()
 
     def _note_vms(self) -> None:
         for plugin in self.plugins.values():
             if plugin.vm is not None and plugin.vm not in self._vms:
                 self._vms.append(plugin.vm)
+
+    # --- what plugins share
+
+    def shared_data_of(self, vm_id: str) -> SharedData:
+        """Return the shared data of a vm_id."""
+        return SharedData(self._services.memory.space(vm_id))
+
+    def shared_queue_of(self, vm_id: str, name: bytes) -> SharedQueue:
+        """Return the queue of this name that plugins of a vm_id share; it is there from now on."""
+        return SharedQueue(self._services.stores, self._services.memory, vm_id, name, self._after)
 
     # --- what can be seen
 

@@ -10,6 +10,7 @@ from abi.types import LogLevel
 from host.plugin.plugin import FailurePolicy, Plugin
 from host.testing.chain import TRACE_ROWS, ChainHost, WasmPlugin
 from host.testing.modules import Configuration, Wasm, encode_configuration
+from host.testing.shared import SharedData, SharedQueue
 from host.wasm.vm import GuestFailed, VmSettings, WasmVM
 
 
@@ -91,6 +92,15 @@ class PluginHost(ChainHost):
         if vm is None:
             raise LookupError(f"the plugin {self.plugin.settings.name} is down")
         return vm
+
+    @property
+    def shared_data(self) -> SharedData:
+        """The shared data of the plugin's vm_id: `plugin.shared_data[b"key"] = b"value"`."""
+        return self.shared_data_of(self.plugin.settings.vm.vm_id)
+
+    def shared_queue(self, name: bytes) -> SharedQueue:
+        """Return the queue of this name of the plugin's vm_id."""
+        return self.shared_queue_of(self.plugin.settings.vm.vm_id, name)
 
     @property
     def is_up(self) -> bool:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from abi.types import LogLevel
+from host.store import MemoryStore, Stores
 from host.wasm.engine import bind_thread
 
 T = TypeVar("T")
@@ -52,9 +53,12 @@ class ManualTimer:
 class ManualServices:
     """`host.plugin.services.Services` in the hands of a test. Its clock begins at 0."""
 
-    def __init__(self) -> None:
+    def __init__(self, stores: Stores | None = None) -> None:
+        """`stores`: shared data and queues, of their own if None."""
         bind_thread()
+        self.stores = stores if stores is not None else Stores()
         self._now = 0.0
+        self._set_time(0.0)
         self.lines: list[PluginLine] = []
         self.events: list[HostEvent] = []
         self._timers: list[ManualTimer] = []
@@ -100,6 +104,13 @@ class ManualServices:
         self.events.append(HostEvent(plugin, level, message))
 
     @property
+    def memory(self) -> MemoryStore:
+        """The store of the shared data and queues, which follows this clock. Raises TypeError for another kind."""
+        if not isinstance(self.stores.local, MemoryStore):
+            raise TypeError("these stores keep nothing in memory")
+        return self.stores.local
+
+    @property
     def next_due(self) -> float | None:
         """When the next timer is due, on this clock; None when there is none."""
         while self._timers and self._timers[0].is_cancelled:
@@ -123,8 +134,13 @@ class ManualServices:
         """Run the next timer that is due by then, at its time. False when there is none: the clock is at `until`."""
         due = self.next_due
         if due is None or due > until:
-            self._now = max(self._now, until)
+            self._set_time(until)
             return False
-        self._now = max(self._now, due)
+        self._set_time(due)
         heapq.heappop(self._timers).callback()
         return True
+
+    def _set_time(self, now: float) -> None:
+        self._now = max(self._now, now)
+        if isinstance(self.stores.local, MemoryStore):
+            self.stores.local.set_time(self._now)

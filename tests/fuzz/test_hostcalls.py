@@ -33,6 +33,12 @@ ALLOWED = {
     "proxy_set_property": {OK, NF, BA, IMA, Status.INTERNAL_FAILURE},
     "proxy_continue_stream": {OK, BA, UN},
     "proxy_done": {OK, NF},
+    "proxy_get_shared_data": {OK, NF, IMA},
+    "proxy_set_shared_data": {OK, Status.CAS_MISMATCH, IMA},
+    "proxy_register_shared_queue": {OK, IMA},
+    "proxy_resolve_shared_queue": {OK, NF, IMA},
+    "proxy_enqueue_shared_queue": {OK, NF, IMA},
+    "proxy_dequeue_shared_queue": {OK, NF, Status.EMPTY, IMA},
 }
 ORDINARY = {OK, BA, IMA}
 

@@ -14,7 +14,6 @@ UNSERVED = [
     name
     for name in (function.name for function in relay.calls())
     if name.startswith(("proxy_http_call", "proxy_grpc_"))
-    or "shared" in name
     or "metric" in name
     or name == "proxy_call_foreign_function"
 ]

@@ -4,6 +4,7 @@
 #include "faces.h"
 #include "harness.h"
 #include "logs.h"
+#include "shared_data.h"
 
 typedef struct {
     sw_linker *linker;
@@ -42,6 +43,12 @@ static void set_up(stage *s) {
     s->peer.address_length = 11;
     s->stream = sw_stream_new();
     streams_by_owner[0] = s->stream;
+    if (one_in(2)) { /* else Python has the shared data */
+        sw_shared_data *data = sw_shared_data_new(500, 0);
+        CHECK(data);
+        sw_vm_share(s->vm, data);
+        sw_shared_data_release(data);
+    }
     if (one_in(3)) CHECK(!sw_vm_trace(s->vm, 1 + chance(50)));
 }
 

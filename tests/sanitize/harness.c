@@ -53,6 +53,7 @@ int main(int count, char **arguments) {
     run("streams", fuzz_streams, rounds ? rounds : 20000, wanted);
     run("messages", fuzz_messages, rounds ? rounds : 150000, wanted);
     run("containers", fuzz_containers, rounds ? rounds : 20000, wanted);
+    run("shared", fuzz_shared, rounds ? rounds : 100000, wanted);
     CHECK(stub_alive == 0);
     printf("allocations refused: %lu\n", memory_refused);
     return 0;

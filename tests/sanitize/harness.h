@@ -64,3 +64,4 @@ void fuzz_calls(unsigned rounds);
 void fuzz_streams(unsigned rounds);
 void fuzz_messages(unsigned rounds);
 void fuzz_containers(unsigned rounds);
+void fuzz_shared(unsigned rounds);

@@ -5,11 +5,14 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "clock.h"
 #include "linker.h"
 #include "logs.h"
+#include "shared_calls.h"
+#include "shared_data.h"
 #include "stream.h"
 #include "stub_engine.h"
 
@@ -18,10 +21,44 @@ enum { STARTERS = 3, VMS = 40, PAUSE_NS = 300000000 /* longer than the clock run
 static atomic_int epochs, running;
 static sw_linker *linker;
 static sw_vm *shared;
+static sw_shared_data *data;
 
 int32_t sw_call_native_filter(uint32_t owner, uint32_t filter, uint32_t event, uint64_t length, int32_t end_of_stream) {
     (void)owner, (void)filter, (void)event, (void)length, (void)end_of_stream;
     return 0;
+}
+
+int32_t sw_call_get_shared_data(uint32_t vm, const char *key, size_t key_length, sw_buffer *value, uint32_t *cas) {
+    (void)vm, (void)key, (void)key_length, (void)value, (void)cas;
+    return SW_NOT_FOUND;
+}
+int32_t sw_call_set_shared_data(uint32_t vm, const char *key, size_t key_length, const char *value, size_t value_length,
+                                uint32_t cas) {
+    (void)vm, (void)key, (void)key_length, (void)value, (void)value_length, (void)cas;
+    return SW_OK;
+}
+void sw_call_shared_data_refused(uint32_t vm, size_t key_length, size_t value_length) {
+    (void)vm, (void)key_length, (void)value_length;
+}
+int32_t sw_call_register_shared_queue(uint32_t vm, uint32_t root, const char *name, size_t name_length, uint32_t *queue) {
+    (void)vm, (void)root, (void)name, (void)name_length, (void)queue;
+    return SW_OK;
+}
+int32_t sw_call_resolve_shared_queue(uint32_t vm, const char *vm_id, size_t vm_id_length, const char *name,
+                                     size_t name_length, uint32_t *queue) {
+    (void)vm, (void)vm_id, (void)vm_id_length, (void)name, (void)name_length, (void)queue;
+    return SW_OK;
+}
+int32_t sw_call_enqueue_shared_queue(uint32_t vm, uint32_t queue, const char *item, size_t length) {
+    (void)vm, (void)queue, (void)item, (void)length;
+    return SW_OK;
+}
+int32_t sw_call_dequeue_shared_queue(uint32_t vm, uint32_t queue, sw_buffer *item) {
+    (void)vm, (void)queue, (void)item;
+    return SW_EMPTY;
+}
+void sw_call_put_back_shared_queue(uint32_t vm, uint32_t queue, const char *item, size_t length) {
+    (void)vm, (void)queue, (void)item, (void)length;
 }
 
 static void must(bool condition, const char *what) {
@@ -48,7 +85,23 @@ static bool play(stub_guest *guest, const stub_export *self, const int32_t *argu
 static const stub_export exports[] = {{"proxy_on_tick", 1, 0, play}};
 static const wasmtime_module_t module = {exports, 1, true, 4096, NULL};
 
+/* A counter that all threads add to: none of them may get lost. */
+static atomic_uint added;
+
+static void add_one(void) {
+    for (;;) {
+        sw_shared_value *value = sw_shared_data_find(data, "count", 5);
+        uint32_t count = 0, cas = value ? value->cas : 0;
+        if (value) memcpy(&count, value->bytes, sizeof count);
+        sw_shared_value_release(value);
+        count++;
+        if (sw_shared_data_set(data, "count", 5, (const char *)&count, sizeof count, cas) == SW_OK) break;
+    }
+    atomic_fetch_add(&added, 1);
+}
+
 static void work(void) {
+    add_one();
     static atomic_uint serial;
     sw_vm *vm = sw_vm_new((wasm_engine_t *)(void *)&epochs, atomic_fetch_add(&serial, 1), 1 << 20);
     must(vm && !sw_vm_instantiate(vm, sw_linker_pre(linker)), "an instance");
@@ -87,6 +140,8 @@ int main(void) {
     must(!sw_linker_define(linker, "env", "proxy_set_tick_period_milliseconds", SW_IMPORT_HOSTCALL,
                            SW_CALL_PROXY_SET_TICK_PERIOD_MILLISECONDS, "i", "i"), "ticks");
     must(!sw_linker_finish(linker, &module), "the linker");
+    data = sw_shared_data_new(1 << 20, 0);
+    must(data && !sw_shared_data_set(data, "count", 5, "\0\0\0", 4, 0), "shared data");
     shared = sw_vm_new((wasm_engine_t *)(void *)&epochs, 1000, 1 << 20);
     for (int round = 0; round < 3; round++) {
         must(!sw_clock_start((wasm_engine_t *)(void *)&epochs), "the clock");
@@ -103,6 +158,12 @@ int main(void) {
         loop_once(); /* guests may run on without it */
     }
     sw_vm_release(shared);
+    sw_shared_value *count = sw_shared_data_find(data, "count", 5);
+    uint32_t counted;
+    memcpy(&counted, count->bytes, sizeof counted);
+    must(counted == added, "each addition is in the count");
+    sw_shared_value_release(count);
+    sw_shared_data_release(data);
     sw_linker_delete(linker);
     must(stub_alive == 0, "nothing is left");
     puts("threads: done");
