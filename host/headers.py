@@ -12,6 +12,8 @@ from typing import Any
 
 from host._core import ffi, lib
 
+_get, _unpack = lib.sw_headers_get, ffi.unpack
+
 
 class HeaderMap:
     """An ordered multi-map of field names to values, all bytes.
@@ -39,8 +41,8 @@ class HeaderMap:
 
     def get(self, name: bytes, default: bytes | None = None) -> bytes | None:
         """Return the first value of the name, whatever its case."""
-        index = lib.sw_headers_find(self.pointer, name, len(name), 0)
-        return default if index < 0 else self._value(index)
+        text = _get(self.pointer, name, len(name), self._length)
+        return _unpack(text, self._length[0]) if text else default
 
     def get_all(self, name: bytes) -> list[bytes]:
         """Return all values of the name in order."""

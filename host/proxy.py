@@ -22,12 +22,12 @@ from host.assembly import Assembly, Surroundings, assemble
 from host.code.remote import NEGATIVE_SECONDS
 from host.config import Config, HttpLimits, Listen
 from host.errors import ConfigError, ListenError, Problem
-from host.exchange import Exchange, Route
+from host.exchange import AccessLog, Exchange, Route
 from host.http.deadlines import Deadlines
 from host.http.downstream import Downstream
 from host.http.server import Server
 from host.http.settings import HttpSettings
-from host.log import Log
+from host.log import Log, LogFile
 from host.services import LoopServices
 from host.upstream.dial import TcpDialer
 from host.wasm.cache import ModuleCache
@@ -54,6 +54,8 @@ class Proxy:
         self._server: Server | None = None
         self._services: LoopServices | None = None
         self._around: Surroundings | None = None
+        self._access_file: LogFile | None = None
+        self._access_log: AccessLog | None = None
         self._changing = asyncio.Lock()
         self._fetching: asyncio.TimerHandle | asyncio.Task[None] | None = None
 
@@ -76,6 +78,7 @@ class Proxy:
         loop = asyncio.get_running_loop()
         bound = list(sockets) if sockets is not None else bind(self.config.listen)
         self._services = LoopServices(loop, self._log)
+        self.reopen_access_log()
         deadlines = Deadlines(loop.time)
         self._around = Surroundings(self._services, deadlines, TcpDialer(), self._cache or ModuleCache())
         try:
@@ -92,7 +95,8 @@ class Proxy:
         self.addresses = [each.getsockname()[:2] for each in bound]
 
     def _exchange(self, downstream: Downstream) -> Exchange:
-        return Exchange(downstream, self._match)
+        log = self._access_log
+        return Exchange(downstream, self._match, log.new_record() if log is not None else None)
 
     def _match(self, exchange: Exchange) -> Route | None:
         assembly = self._assembly
@@ -116,6 +120,24 @@ class Proxy:
             self._assembly = new
             self.config = config
             old.retire(new)
+            self.reopen_access_log()
+
+    def reopen_access_log(self) -> None:
+        """Open the file of the access log anew: it was moved away. One that cannot be opened is told, and costs no
+        request."""
+        wanted = self.config.access_log
+        if wanted is None:
+            return
+        assert self._services is not None
+        try:
+            if self._access_file is not None:
+                self._access_file.reopen()
+                return
+            self._access_file = LogFile(wanted.path, wanted.buffer, self._services.call_later)
+        except OSError as error:
+            logger.error("the access log %s cannot be opened: %s", wanted.path, _reason(error))
+        else:
+            self._access_log = AccessLog(wanted.format, wanted.escape, self._access_file)
 
     def _fetch_again_later(self) -> None:
         if self._assembly is not None and self._assembly.awaits_code:
@@ -156,6 +178,9 @@ class Proxy:
         if self._assembly is not None:
             self._assembly.close()
             self._assembly = None
+        if self._access_file is not None:
+            self._access_file.close()
+            self._access_file = self._access_log = None
         if self._services is not None:
             self._services.close()
 

@@ -1,7 +1,8 @@
 """The gateway's first process: it owns the listening sockets, starts the workers, and passes on what it is told.
 
 A worker that dies is replaced; its sockets stay open meanwhile, so that connections wait instead of being refused.
-SIGTERM and SIGINT drain (again: stop at once), SIGHUP loads the configuration anew. Nothing is served here.
+SIGTERM and SIGINT drain (again: stop at once), SIGHUP loads the configuration anew, SIGUSR1 has the workers open their
+access log anew. Nothing is served here.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from host.workplace import Workplace
 
 logger = logging.getLogger("sluiceway")
 
-_AT_RESTART = ("listen", "workers", "http", "log")
+_AT_RESTART = ("listen", "workers", "http", "log", "access_log")
 
 
 def serve(source: Path | Config, listen: Listen | None = None, workers: int | None = None) -> int:
@@ -78,6 +79,7 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_stop)
         loop.add_signal_handler(signal.SIGHUP, self._on_reload)
+        loop.add_signal_handler(signal.SIGUSR1, self._on_reopen)
         first, *others = self.workplaces
         tasks = [loop.create_task(first.keep())]
         await first.settled.wait()  # the others find its modules compiled
@@ -129,6 +131,10 @@ class Supervisor:
                 each.reload(new)
         else:
             self.config = new  # there is nobody to refuse it, and the one before may be why
+
+    def _on_reopen(self) -> None:
+        for each in self.workplaces:
+            each.reopen()
 
     def came_up(self, workplace: Workplace) -> None:
         """A worker serves."""

@@ -29,7 +29,7 @@ _ORPHAN_SECONDS = 10.0  # for requests in flight when the supervisor has died
 
 
 class Worker:
-    """Obeys `start Config`, `reload Config` and `drain seconds`.
+    """Obeys `start Config`, `reload Config`, `reopen` and `drain seconds`.
 
     Answers `ready` to the first, `reloaded` or `refused [problem…]` to the second, and ends at the third.
     """
@@ -46,6 +46,7 @@ class Worker:
         """Serve until told to end. Returns the exit status: 1 when requests had to be cut off."""
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, self._end, _ORPHAN_SECONDS)
+        loop.add_signal_handler(signal.SIGUSR1, self._reopen)
         listening = loop.create_task(self._listen())
         working = loop.create_task(self._work())
         await asyncio.wait((working, self._stop), return_when=asyncio.FIRST_COMPLETED)
@@ -64,9 +65,15 @@ class Worker:
                 order, argument = await self._control.receive()
                 if order == "drain":
                     self._end(argument)
+                elif order == "reopen":
+                    self._reopen()
                 else:
                     self._changes.put_nowait((order, argument))
         self._end(_ORPHAN_SECONDS)
+
+    def _reopen(self) -> None:
+        if self._proxy is not None:
+            self._proxy.reopen_access_log()
 
     def _end(self, within: float) -> None:
         if not self._stop.done():
@@ -113,6 +120,7 @@ def main(arguments: list[str]) -> NoReturn:
     # Signals of the terminal go to the whole process group: the supervisor decides what they mean.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # until there is a log to open anew
     end, *sockets = [socket.socket(fileno=int(number)) for number in arguments]
 
     async def run() -> int:

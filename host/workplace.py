@@ -124,6 +124,11 @@ class Workplace:
             self._sent.append(config)
             self._control.send("reload", config)
 
+    def reopen(self) -> None:
+        """Have the process open its access log anew."""
+        if self._control is not None:
+            self._control.send("reopen", None)
+
     def drain(self, within: float) -> None:
         """Have the process finish its requests and end; one that does not serve yet is ended at once."""
         for each in self._sockets:

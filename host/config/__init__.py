@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from host.config.model import (
+    AccessLogConfig,
     Config,
     GlobalRule,
     HttpLimits,
@@ -54,6 +55,7 @@ def json_schema() -> dict[str, Any]:
 
 
 __all__ = [
+    "AccessLogConfig",
     "Config",
     "GlobalRule",
     "HttpLimits",

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from host.code.remote import Remote
+from host.log.format import DEFAULT as DEFAULT_ACCESS_LOG_FORMAT
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -200,6 +201,17 @@ class HttpLimits:
 
 
 @dataclass(frozen=True, slots=True)
+class AccessLogConfig:
+    """A line for each request: `path` is a file, or /dev/stdout or /dev/stderr. `format` is in nginx's syntax, with the
+    variables of `host.log.format`; `buffer` bytes are gathered before they are written."""
+
+    path: str
+    format: str = DEFAULT_ACCESS_LOG_FORMAT
+    escape: Literal["default", "json"] = "default"
+    buffer: int = 16 * KIB
+
+
+@dataclass(frozen=True, slots=True)
 class LogConfig:
     """What goes to standard error, and in which form."""
 
@@ -217,6 +229,7 @@ class Config:
     shutdown_timeout: float = 240.0
     http: HttpLimits = field(default_factory=HttpLimits)
     log: LogConfig = field(default_factory=LogConfig)
+    access_log: AccessLogConfig | None = None
     response_order: ResponseOrder = "descending"
     plugins: tuple[Plugin, ...] = ()
     global_rules: tuple[GlobalRule, ...] = ()

@@ -15,7 +15,7 @@ from typing import Any
 from host.code.remote import Remote
 from host.config import model
 from host.config.schema.code import PluginCode
-from host.config.schema.gateway import Apisix, Gateway, Nginx, Python, Wasm
+from host.config.schema.gateway import Apisix, Gateway, Nginx, NginxHttp, Python, Wasm
 from host.config.schema.resources import Resources, Route, Service, Timeout, Upstream, Uses
 from host.config.schema.scalars import parse_address
 
@@ -38,6 +38,7 @@ def resolve(
         shutdown_timeout=nginx.worker_shutdown_timeout,
         http=_http(nginx),
         log=model.LogConfig(gateway.log.level, gateway.log.format),
+        access_log=_access_log(nginx.http, folder),
         response_order=gateway.response_order,
         plugins=_wasm_plugins(gateway.wasm, folder, gateway_place)
         + _python_plugins(gateway.python, folder, gateway_place),
@@ -68,8 +69,19 @@ def _listen(apisix: Apisix) -> tuple[model.Listen, ...]:
 
 
 def _http(nginx: Nginx) -> model.HttpLimits:
-    http = nginx.http
-    return model.HttpLimits(**http.model_dump(), worker_connections=nginx.event.worker_connections)
+    limits = nginx.http.model_dump(exclude=NginxHttp.of_access_log)
+    return model.HttpLimits(**limits, worker_connections=nginx.event.worker_connections)
+
+
+def _access_log(http: NginxHttp, folder: Path) -> model.AccessLogConfig | None:
+    if not http.enable_access_log or http.access_log is None:
+        return None
+    return model.AccessLogConfig(
+        str(folder / http.access_log),  # an absolute path stays what it is
+        http.access_log_format,
+        http.access_log_format_escape,
+        http.access_log_buffer,
+    )
 
 
 def _wasm_plugins(wasm: Wasm, folder: Path, place_of: PlaceOf) -> tuple[model.Plugin, ...]:

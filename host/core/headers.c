@@ -181,6 +181,11 @@ const char *sw_headers_value(const sw_headers *headers, size_t index, size_t *le
     return sw_field_value(headers, &headers->fields[index]);
 }
 
+const char *sw_headers_get(const sw_headers *headers, const char *name, size_t name_length, size_t *length) {
+    int64_t index = sw_headers_find(headers, name, name_length, 0);
+    return index < 0 ? NULL : sw_headers_value(headers, (size_t)index, length);
+}
+
 size_t sw_put_decimal(char *out, uint64_t number) {
     char digits[20];
     size_t count = 0;

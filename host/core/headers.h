@@ -54,6 +54,8 @@ size_t sw_headers_remove(sw_headers *headers, const char *name, size_t name_leng
 /* Bytes of the map's own: good until its next change. `index` must be below the count. */
 const char *sw_headers_name(const sw_headers *headers, size_t index, size_t *length);
 const char *sw_headers_value(const sw_headers *headers, size_t index, size_t *length);
+/* The first value of the name, whatever its case; NULL when there is none. */
+const char *sw_headers_get(const sw_headers *headers, const char *name, size_t name_length, size_t *length);
 
 /* The ABI's serialized form (u32 count, u32 lengths, NUL-ended names and values; little endian). */
 size_t sw_headers_pairs_size(const sw_headers *headers);

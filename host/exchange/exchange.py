@@ -10,6 +10,7 @@ import logging
 import os
 from collections.abc import Callable
 
+from host.exchange.record import Record
 from host.exchange.request import RequestSide
 from host.exchange.route import Route
 from host.http.downstream import Downstream
@@ -50,8 +51,8 @@ class Exchange(RequestSide):
 
     __slots__ = ("_info", "_is_regulated", "_match")
 
-    def __init__(self, downstream: Downstream, match: Match) -> None:
-        super().__init__(downstream)
+    def __init__(self, downstream: Downstream, match: Match, record: Record | None = None) -> None:
+        super().__init__(downstream, record)
         self._match = match
         self._info: ConnectionInfo | None = None
         self._is_regulated = False
@@ -69,10 +70,16 @@ class Exchange(RequestSide):
         self._tried = ()
         self._first = data
         self._first_end = end
+        if self._record is not None:
+            self._record.begin(
+                self._info or self._connection_info(), self._downstream.requests, head, self.request_headers
+            )
         route = self._match(self)
         if route is None:
             self._answer_bare(404, "404 Route Not Found")
             return
+        if self._record is not None:
+            self._record.route_id = route.id
         self._upstream = route.upstream
         if head & UPGRADE and not route.enable_websocket:
             self._head = head = head & ~UPGRADE
@@ -155,6 +162,20 @@ class Exchange(RequestSide):
         """The request's rest cannot be read."""
         if self._is_on:
             self._answer_instead(status, f"{status} {reason}")
+
+    def client_refused(self, status: int) -> None:
+        """The client was answered by its own side of the gateway, before there was a request or instead of it."""
+        record = self._record
+        if record is None:
+            return
+        if not record.is_open:
+            self.request_headers.clear()  # what was read of a head is no request
+            self.response_headers.clear()
+            record.begin(
+                self._info or self._connection_info(), self._downstream.requests, 0, self.request_headers
+            )
+        record.status = status
+        record.close(self, True)
 
     def client_blocked(self) -> None:
         """The client does not take the response: read no more of it."""

@@ -5,6 +5,7 @@ It must not know what a request or a response passes on its way; the classes tha
 
 from __future__ import annotations
 
+from host.exchange.record import Record
 from host.http.downstream import Downstream
 from host.http.local import JSON_FIELDS, error_body
 from host.http.message import WRITE_LOCAL
@@ -15,11 +16,21 @@ from host.upstream.connection import UpstreamConnection
 class LocalAnswers(HttpStream):
     """An exchange as far as it can answer by itself."""
 
-    __slots__ = ("_connecting", "_connection", "_downstream", "_is_on", "_response_seen", "answered")
+    __slots__ = (
+        "_connecting",
+        "_connection",
+        "_downstream",
+        "_is_on",
+        "_record",
+        "_response_seen",
+        "answered",
+    )
 
-    def __init__(self, downstream: Downstream) -> None:
+    def __init__(self, downstream: Downstream, record: Record | None = None) -> None:
+        """`record`: of the access log, None where there is none."""
         super().__init__()
         self._downstream = downstream
+        self._record = record
         self._connection: UpstreamConnection | None = None
         self._connecting: UpstreamConnection | None = None
         self._is_on = False
@@ -54,7 +65,16 @@ class LocalAnswers(HttpStream):
             headers.add(name, value)
         self._downstream.send_head(headers.pointer, len(body), WRITE_LOCAL, body, True)
         self.answered = True
+        if self._record is not None:
+            self._record.content_bytes += len(body)
         self._finish()
+
+    def close(self) -> None:
+        """End the exchange: its line in the access log, then its filters' last callbacks."""
+        record = self._record
+        if record is not None and record.is_open:
+            record.close(self, self.answered)
+        super().close()
 
     def _finish(self) -> None:
         self._is_on = False

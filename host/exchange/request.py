@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 
+from host.exchange.record import Record
 from host.exchange.response import ResponseSide
 from host.http.downstream import Downstream
 from host.http.flow import CONNECTING, PEER
@@ -54,8 +55,8 @@ class RequestSide(ResponseSide):
     _tried: tuple[NodeState, ...]
     _upstream: Upstream
 
-    def __init__(self, downstream: Downstream) -> None:
-        super().__init__(downstream)
+    def __init__(self, downstream: Downstream, record: Record | None = None) -> None:
+        super().__init__(downstream, record)
         self._request_pointer = self.request_headers.pointer
 
     def _pass_request(self, data: bytes, end: bool) -> None:
@@ -92,6 +93,9 @@ class RequestSide(ResponseSide):
         if node is None:
             self._answer_instead(503, "503 Service Unavailable")
             return
+        if self._record is not None:
+            self._record.node_ended()
+            self._record.try_node(node)
         if node.idle and not fresh:
             connection = upstream.take(node)
             if connection is not None:
@@ -133,10 +137,12 @@ class RequestSide(ResponseSide):
             return
         self._connection = connection
         self._request_sent = True
-        if self.chain.filters:
+        if self.chain.filters or self._record is not None:
             if connection.info is None:
                 connection.info = ConnectionInfo.of(connection.transport)
             self.set_upstream(connection.info)
+            if self._record is not None:
+                self._record.connected(connection.info)
         end = self._first_end
         trailers = self._trailers_to_send() if end and framing == WRITE_CHUNKED else None
         connection.send(self, head, request, framing, self._first or b"", end, trailers)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+from host.exchange.record import Record
 from host.exchange.upgrade import UpgradeSide
 from host.http.downstream import Downstream
 from host.http.flow import CHAIN, PEER
@@ -44,8 +45,8 @@ class ResponseSide(UpgradeSide):
     _recounts_response: bool
     _response_ready: bool  # the head has left the chain
 
-    def __init__(self, downstream: Downstream) -> None:
-        super().__init__(downstream)
+    def __init__(self, downstream: Downstream, record: Record | None = None) -> None:
+        super().__init__(downstream, record)
         self.response_pointer = self.response_headers.pointer
         self._response_kind = self._response_framing = 0
         self._response_end = False
@@ -66,6 +67,10 @@ class ResponseSide(UpgradeSide):
         self._response_framing = length if kind in (LENGTH, NONE) else WRITE_CHUNKED
         if end:
             self._connection = None
+        if self._record is not None:
+            self._record.answered(self.response_headers.get(b":status"))
+            if end:
+                self._record.node_ended()
         flags = self.on_response_headers(end and not data)
         if self._filters_response:
             self._response_first = b""
@@ -87,6 +92,8 @@ class ResponseSide(UpgradeSide):
         """More of the response's content."""
         if end:
             self._connection = None
+            if self._record is not None:
+                self._record.node_ended()
         if self._filters_response:
             self._apply(self._response_body(data, end))
         elif self._response_ready:
@@ -115,6 +122,8 @@ class ResponseSide(UpgradeSide):
     def _pass_response(self, data: bytes, end: bool, has_trailers: bool = False) -> None:
         """Send what left the chain; the head goes with the first of it."""
         trailers = None
+        if self._record is not None and (self._response_ready or self.answered):
+            self._record.content_bytes += len(data)
         if has_trailers or (end and self._response_kind == CHUNKED and not self._filters_response):
             trailers = self._response_trailers()
         if self.answered:

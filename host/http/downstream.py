@@ -191,16 +191,22 @@ class Downstream(RequestReader):
         active, self._reading = HEAD < self._state < LINGERING, False
         try:
             if active:
+                if not self._exchange.answered:
+                    self._exchange.client_refused(500)
                 self._exchange.client_lost()
         except Exception:
             logger.exception("a failed request could not be closed")
         if active and self._exchange.answered:
             self.abort()
         elif self._state not in (LINGERING, CLOSED):
-            self._refuse(500, "Internal Server Error")
+            (self._answer if active else self._refuse)(500, "Internal Server Error")
 
     def _refuse(self, status: int, reason: str) -> None:
         """Answer without an exchange, and close."""
+        self._exchange.client_refused(status)
+        self._answer(status, reason)
+
+    def _answer(self, status: int, reason: str) -> None:
         if not self.transport.is_closing():
             self.transport.write(error_answer(self._writer, status, f"{status} {reason}"))
         self._linger()

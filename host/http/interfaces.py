@@ -35,6 +35,9 @@ class ServerExchange(Protocol):
     def client_lost(self) -> None:
         """The connection is gone: no answer can be sent."""
 
+    def client_refused(self, status: int) -> None:
+        """The client gets this answer without the exchange: there is no request, or it cannot be gone on with."""
+
     def client_failed(self, status: int, reason: str) -> None:
         """The rest of the request cannot be read: answer with this status if nothing was sent yet, else abort."""
 

@@ -6,6 +6,7 @@ thread's work, so that a standard error that nobody reads, or that is closed, st
 the queue is dropped and counted. Nothing here raises into its caller.
 """
 
+from host.log.file import LogFile
 from host.log.lines import MAX_MESSAGE_SIZE, PLUGIN_LEVELS, Format, Handler, Log, PluginLine, setup
 from host.log.writer import MAX_QUEUED_BYTES, Writer
 
@@ -16,6 +17,7 @@ __all__ = [
     "Format",
     "Handler",
     "Log",
+    "LogFile",
     "PluginLine",
     "Writer",
     "setup",

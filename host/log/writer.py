@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import threading
 import time
+import weakref
 from collections import deque
 from typing import Final
 
 MAX_QUEUED_BYTES: Final = 4 * 1024 * 1024
 """Lines that wait for a descriptor that does not take them; a burst of 20,000 plugin lines fits."""
+
+
+_writers: weakref.WeakSet[Writer] = weakref.WeakSet()
 
 
 class Writer:
@@ -18,13 +22,17 @@ class Writer:
     `dropped` counts the lines that were given up.
     """
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, *, owns_descriptor: bool = False) -> None:
+        """`owns_descriptor`: `close` closes it."""
         self.dropped = 0
+        self._owns_descriptor = owns_descriptor
+        self._is_closed = False
         self._descriptor = descriptor
-        self._reset()
-        os.register_at_fork(after_in_child=self._reset)
+        self.reset()
+        _writers.add(self)
 
-    def _reset(self) -> None:
+    def reset(self) -> None:
+        """Begin anew: a forked process has neither the thread nor the lines, which its parent writes."""
         self._queue: deque[bytes] = deque()
         self._queued = 0
         self._lock = threading.Lock()
@@ -50,8 +58,21 @@ class Writer:
         """Wait until all is written, `timeout` seconds at most; return whether it is."""
         return self._thread is None or self._idle.wait(timeout)
 
+    def close(self) -> None:
+        """End behind the lines that were queued; none may come any more. Does not wait."""
+        with self._lock:
+            self._is_closed = True
+            thread = self._thread
+        if thread is None:
+            self._end()
+        self._wake.set()
+
+    def _end(self) -> None:
+        if self._owns_descriptor:
+            os.close(self._descriptor)
+
     def _run(self) -> None:
-        while True:
+        while not self._is_closed or self._queue:
             self._wake.wait()
             self._wake.clear()
             while self._queue:
@@ -61,6 +82,7 @@ class Writer:
                     self._queued -= len(data)
                     if not self._queue:
                         self._idle.set()
+        self._end()
 
     def _write_all(self, data: bytes) -> None:
         view = memoryview(data)
@@ -72,3 +94,11 @@ class Writer:
             except OSError:  # closed, or its reader is gone: there is nobody to tell
                 self.dropped += bytes(view).count(b"\n")
                 return
+
+
+def _reset_all() -> None:
+    for writer in _writers:
+        writer.reset()
+
+
+os.register_at_fork(after_in_child=_reset_all)

@@ -106,6 +106,14 @@ GATEWAY = [
         "workers: 2\nnginx_config: {worker_processes: 2}",
         ["c.yaml:2: nginx_config.worker_processes: stands beside 'workers': give one of them"],
     ),
+    (
+        "nginx_config:\n  http:\n    access_log: ''\n    access_log_format: $statos\n    access_log_format_escape: none",
+        [
+            "c.yaml:3: nginx_config.http.access_log: expected a text with something in it, got the text ''",
+            "c.yaml:4: nginx_config.http.access_log_format: unknown variable $statos; did you mean $status?",
+            "c.yaml:5: nginx_config.http.access_log_format_escape: expected one of: default or json, got the text 'none'",
+        ],
+    ),
     ("wasm: {plugins: {}}", ["c.yaml:1: wasm.plugins: expected a list, got a mapping"]),
     (
         "wasm:\n  plugins:\n    - name: a\n      file: hdr.wasm\n    - priority: '7'\n      file: hdr.wasm\n"

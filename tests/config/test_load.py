@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from host.config import (
+    AccessLogConfig,
     Config,
     HttpLimits,
     KeepalivePool,
@@ -135,6 +136,10 @@ def test_every_gateway_key_arrives(monkeypatch: pytest.MonkeyPatch) -> None:
             client_max_header_size: 8k
             max_headers: 50
             client_max_body_size: 1m
+            access_log: logs/a.log
+            access_log_format: $status
+            access_log_format_escape: json
+            access_log_buffer: 1k
         wasm:
           plugins:
             - name: w
@@ -180,6 +185,7 @@ def test_every_gateway_key_arrives(monkeypatch: pytest.MonkeyPatch) -> None:
             worker_connections=7,
         ),
         log=LogConfig("debug", "json"),
+        access_log=AccessLogConfig(str(folder / "logs/a.log"), "$status", "json", 1024),
         response_order="reverse",
         plugins=(
             WasmPlugin(
@@ -208,6 +214,22 @@ def test_every_gateway_key_arrives(monkeypatch: pytest.MonkeyPatch) -> None:
                 search_path=(folder / "filters",),
             ),
         ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        ("enable_access_log: true", None),
+        ("{enable_access_log: false, access_log: a.log}", None),
+        ("{access_log: /dev/stdout}", AccessLogConfig("/dev/stdout")),
+    ],
+)
+def test_an_access_log_is_written_where_a_file_is_named(keys: str, expected: AccessLogConfig | None) -> None:
+    """APISIX writes one by default; `enable_access_log: false` turns it off there and here."""
+    assert (
+        loads(f"nginx_config:\n  http: {keys if keys[0] == '{' else '{' + keys + '}'}\nroutes: []").access_log
+        == expected
     )
 
 

@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 from host.chain import FilterChain
-from host.exchange import Exchange, Match, Route
+from host.exchange import AccessLog, Exchange, Match, Route
 from host.filters.python import PythonFilter, PythonFilterAdapter
 from host.http.deadlines import Deadlines
 from host.http.downstream import Downstream
@@ -134,6 +134,7 @@ class Wire:
         filters: tuple[PythonFilter, ...] = (),
         trust_content_length: bool = False,
         enable_websocket: bool = True,
+        access_log: AccessLog | None = None,
         **upstream: Any,
     ) -> None:
         self.now = 1000.0
@@ -143,7 +144,11 @@ class Wire:
         chain = FilterChain([PythonFilterAdapter(filter_) for filter_ in filters])
         self.route = Route("1", chain, self.upstream, trust_content_length, enable_websocket)
         match = match or (lambda exchange: self.route)
-        self.server = Server(lambda downstream: Exchange(downstream, match), self.deadlines, settings)
+
+        def new_exchange(downstream: Downstream) -> Exchange:
+            return Exchange(downstream, match, access_log.new_record() if access_log is not None else None)
+
+        self.server = Server(new_exchange, self.deadlines, settings)
         self.upstreams: list[Peer] = []
 
     def client(self) -> Peer:

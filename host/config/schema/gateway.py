@@ -23,6 +23,8 @@ from host.config.schema.scalars import (
     Workers,
     bad_value,
 )
+from host.log.format import DEFAULT as DEFAULT_FORMAT
+from host.log.format import parse_format
 
 Phase = Annotated[
     Literal["access", "rewrite"],
@@ -99,14 +101,45 @@ class Event(Strict):
     )
 
 
+def _check_format(text: str) -> str:
+    try:
+        parse_format(text)
+    except ValueError as error:
+        raise bad_value(str(error)) from None
+    return text
+
+
 class NginxHttp(Strict):
     known_to_apisix = words(
-        "enable_access_log access_log access_log_buffer access_log_format access_log_format_escape "
         "underscores_in_headers real_ip_header real_ip_recursive real_ip_from proxy_ssl_server_name upstream "
         "charset variables_hash_max_size custom_lua_shared_dict lua_shared_dict large_client_header_buffers "
         "server_tokens client_header_buffer_size"
     )
 
+    of_access_log: ClassVar[set[str]] = {
+        "enable_access_log",
+        "access_log",
+        "access_log_format",
+        "access_log_format_escape",
+        "access_log_buffer",
+    }
+
+    enable_access_log: bool = Field(default=True, description="`false` leaves `access_log` out.")
+    access_log: Annotated[str, Field(min_length=1)] | None = Field(
+        default=None,
+        description="File of the access log, relative to this file's folder, or `/dev/stdout`. No key: no log.",
+    )
+    access_log_format: Annotated[str, Field(min_length=1), AfterValidator(_check_format)] = Field(
+        default=DEFAULT_FORMAT,
+        description="A line of it, in nginx's syntax: see [operations.md](operations.md#access-log).",
+    )
+    access_log_format_escape: Literal["default", "json"] = Field(
+        default="default", description="How values are escaped: as nginx does, or for strings in JSON."
+    )
+    access_log_buffer: PositiveSize = Field(
+        default=16 * 1024,
+        description="Bytes that are gathered, for a second at most, before they are written.",
+    )
     client_header_timeout: PositiveDuration = Field(
         default=60.0, description="For a whole request head to arrive."
     )

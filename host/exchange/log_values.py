@@ -1,0 +1,213 @@
+"""What the variables of an access log are worth for an exchange.
+
+It must not know how a format is written, nor where lines go.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+import socket
+import time
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from abi.pairs import join_path
+from host._core import ffi, lib
+from host.exchange.record import Attempt, Record
+from host.http.message import HEAD_METHOD, HTTP_1_0
+from host.log.format import Variable
+from host.stream import HttpStream
+
+Source = Callable[[Record, HttpStream], bytes | None]
+
+
+def source_of(variable: Variable) -> Source:
+    """Return what a variable is read with; nothing, or no bytes, stands for a value that is missing."""
+    if variable.family:
+        return _FAMILIES[variable.family](variable.member)
+    return _SOURCES[variable.name]
+
+
+# --- of the exchange: what peers and filters say
+
+
+def _path(_: Record, stream: HttpStream) -> bytes:
+    return stream.request_headers.get(b":path") or b""
+
+
+def _authority(_: Record, stream: HttpStream) -> bytes | None:
+    return stream.request_headers.get(b":authority")
+
+
+def _request(record: Record, _: HttpStream) -> bytes | None:
+    return b"%b %b %b" % (record.method, record.path, _protocol(record)) if record.method else None
+
+
+def _host(record: Record, stream: HttpStream) -> bytes | None:
+    authority = _authority(record, stream)
+    return re.sub(rb":\d*$", b"", authority).lower() if authority else None
+
+
+def _user(_: Record, stream: HttpStream) -> bytes | None:
+    """The user of Basic authentication (RFC 7617)."""
+    given = stream.request_headers.get(b"authorization") or b""
+    if given[:6].lower() != b"basic ":
+        return None
+    try:
+        return base64.b64decode(given[6:]).partition(b":")[0]
+    except ValueError:
+        return None
+
+
+def _upstream_host(record: Record, stream: HttpStream) -> bytes | None:
+    return (record.attempts[-1].node.host or _authority(record, stream)) if record.attempts else None
+
+
+_OF_THE_EXCHANGE: Final[dict[str, Source]] = {
+    "args": lambda record, stream: _path(record, stream).partition(b"?")[2],
+    "query_string": lambda record, stream: _path(record, stream).partition(b"?")[2],
+    "uri": lambda record, stream: _path(record, stream).partition(b"?")[0],
+    "request_uri": lambda record, _: record.path,
+    "request_method": lambda record, _: record.method,
+    "request": _request,
+    "http_host": _authority,
+    "host": _host,
+    "remote_user": _user,
+    "request_id": lambda record, stream: stream.request_id.encode() if record.method else None,
+    "response_code_details": lambda _, stream: stream.details.encode(),
+    "route_id": lambda record, _: record.route_id.encode(),
+    "upstream_host": _upstream_host,
+    "upstream_uri": lambda record, stream: _path(record, stream) if record.attempts else None,
+    "upstream_scheme": lambda record, _: b"http" if record.attempts else None,
+    "upstream_addr": lambda record, _: _joined(record, lambda attempt: attempt.address),
+    "upstream_status": lambda record, _: _joined(record, lambda attempt: str(attempt.status or "-")),
+    "upstream_response_time": lambda record, _: _joined(
+        record, lambda attempt: f"{attempt.seconds or 0.0:.3f}"
+    ),
+}
+
+
+def _joined(record: Record, text: Callable[[Attempt], str]) -> bytes | None:
+    """As nginx: one for each node that was tried."""
+    attempts = record.attempts
+    if len(attempts) == 1:
+        return text(attempts[0]).encode()
+    return ", ".join(map(text, attempts)).encode() if attempts else None
+
+
+def _request_field(member: str) -> Source:
+    name = member.replace("_", "-").encode()
+    return lambda _, stream: stream.request_headers.get(name)
+
+
+def _response_field(member: str) -> Source:
+    name = member.replace("_", "-").encode()
+    return lambda _, stream: stream.response_headers.get(name)
+
+
+def _argument(member: str) -> Source:
+    found = re.compile(rb"(?:^|&)%b=([^&]*)" % re.escape(member.encode()))
+
+    def source(record: Record, stream: HttpStream) -> bytes | None:
+        match = found.search(_path(record, stream).partition(b"?")[2])
+        return match[1] if match else None
+
+    return source
+
+
+def _property(member: str) -> Source:
+    """What a filter has set under a path of several segments, or of one with dots in it."""
+    paths = [join_path([part.encode() for part in member.split(".")]), member.encode()]
+    value, length = ffi.new("char const **"), ffi.new("size_t *")
+
+    def source(_: Record, stream: HttpStream) -> bytes | None:
+        for path in paths:
+            if lib.sw_native_get_state(stream.native, path, len(path), value, length) == 0:
+                return bytes(ffi.unpack(value[0], length[0])) if length[0] else b""
+        return None
+
+    return source
+
+
+_FAMILIES: Final[dict[str, Callable[[str], Source]]] = {
+    "http_": _request_field,
+    "sent_http_": _response_field,
+    "arg_": _argument,
+    "property.": _property,
+}
+
+
+# --- of the gateway
+
+
+def _protocol(record: Record) -> bytes:
+    return b"HTTP/1.0" if record.head & HTTP_1_0 else b"HTTP/1.1"
+
+
+def _address(text: str) -> bytes:
+    return text.rpartition(":")[0].strip("[]").encode()
+
+
+def _port(text: str) -> bytes:
+    return text.rpartition(":")[2].encode()
+
+
+class _Clock:
+    """Texts of the present second."""
+
+    def __init__(self, form: str) -> None:
+        self._form = form
+        self._second, self._text = -1, b""
+
+    def __call__(self, _: Record, __: HttpStream) -> bytes:
+        second = int(time.time())
+        if second != self._second:
+            self._second, self._text = second, self._made(time.localtime(second))
+        return self._text
+
+    def _made(self, now: time.struct_time) -> bytes:
+        if self._form == "local":  # the names of months do not depend on a locale
+            return b"%02d/%b/%d:%02d:%02d:%02d %b" % (
+                now.tm_mday, _MONTHS[now.tm_mon - 1], now.tm_year, now.tm_hour, now.tm_min, now.tm_sec, _zone(now, ""),
+            )  # fmt: skip
+        return time.strftime("%Y-%m-%dT%H:%M:%S", now).encode() + _zone(now, ":")
+
+
+_MONTHS = (b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec")
+
+
+def _zone(now: time.struct_time, between: str) -> bytes:
+    minutes = abs(now.tm_gmtoff) // 60
+    return f"{'-' if now.tm_gmtoff < 0 else '+'}{minutes // 60:02}{between}{minutes % 60:02}".encode()
+
+
+_HOSTNAME = re.sub(rb"[^\w.-]", b"_", socket.gethostname().encode())
+
+_OF_THE_GATEWAY: Final[dict[str, Source]] = {
+    "remote_addr": lambda record, _: _address(record.info.source_address),
+    "remote_port": lambda record, _: _port(record.info.source_address),
+    "server_addr": lambda record, _: _address(record.info.destination_address),
+    "server_port": lambda record, _: _port(record.info.destination_address),
+    "scheme": lambda _, __: b"http",
+    "server_protocol": lambda record, _: _protocol(record),
+    "status": lambda record, _: b"%d" % record.status,
+    "body_bytes_sent": lambda record, _: b"0" if record.head & HEAD_METHOD else b"%d" % record.content_bytes,
+    "request_time": lambda record, _: f"{time.monotonic() - record.began:.3f}".encode(),
+    "connection": lambda record, _: b"%d" % record.info.id,
+    "connection_requests": lambda record, _: b"%d" % record.number,
+    "msec": lambda _, __: f"{time.time():.3f}".encode(),
+    "pid": lambda _, __: b"%d" % os.getpid(),
+    "hostname": lambda _, __: _HOSTNAME,
+    "time_local": _Clock("local"),
+    "time_iso8601": _Clock("iso8601"),
+}
+
+
+_SOURCES: Final = _OF_THE_EXCHANGE | _OF_THE_GATEWAY
+
+
+def names() -> Iterable[str]:
+    """Return the variables that have a value here: all that a format may name."""
+    return _SOURCES
