@@ -10,7 +10,6 @@
 
 typedef struct wasm_engine_t wasm_engine_t;
 typedef struct wasm_trap_t wasm_trap_t;
-typedef struct wasm_frame_t wasm_frame_t;
 typedef struct wasm_valtype_t wasm_valtype_t;
 typedef struct wasm_functype_t wasm_functype_t;
 typedef struct wasmtime_error wasmtime_error_t;
@@ -23,7 +22,6 @@ typedef struct wasmtime_instance_pre wasmtime_instance_pre_t;
 
 typedef struct { size_t size; char *data; } wasm_byte_vec_t;
 typedef struct { size_t size; wasm_valtype_t **data; } wasm_valtype_vec_t;
-typedef struct { size_t size; wasm_frame_t **data; } wasm_frame_vec_t;
 
 typedef struct { uint64_t store_id; void *private_; } wasmtime_func_t;
 typedef struct { struct { uint64_t store_id; uint32_t private1; }; uint32_t private2; } wasmtime_memory_t;
@@ -90,14 +88,9 @@ typedef wasmtime_error_t *(*sw_epoch_callback)(const wasmtime_context_t *, void 
     X(wasm_trap_t *, wasmtime_trap_new, (const char *, size_t))                                                         \
     X(wasmtime_error_t *, wasmtime_error_new, (const char *))                                                           \
     X(void, wasmtime_error_message, (const wasmtime_error_t *, wasm_byte_vec_t *))                                      \
-    X(void, wasmtime_error_wasm_trace, (const wasmtime_error_t *, wasm_frame_vec_t *))                                  \
     X(void, wasmtime_error_delete, (wasmtime_error_t *))                                                                \
     X(void, wasm_trap_message, (const wasm_trap_t *, wasm_byte_vec_t *))                                                \
-    X(void, wasm_trap_trace, (const wasm_trap_t *, wasm_frame_vec_t *))                                                 \
     X(void, wasm_trap_delete, (wasm_trap_t *))                                                                          \
-    X(const wasm_byte_vec_t *, wasmtime_frame_func_name, (const wasm_frame_t *))                                        \
-    X(uint32_t, wasm_frame_func_index, (const wasm_frame_t *))                                                          \
-    X(void, wasm_frame_vec_delete, (wasm_frame_vec_t *))                                                                \
     X(void, wasm_byte_vec_delete, (wasm_byte_vec_t *))                                                                  \
     X(wasm_valtype_t *, wasm_valtype_new, (uint8_t))                                                                    \
     X(void, wasm_valtype_vec_new_uninitialized, (wasm_valtype_vec_t *, size_t))                                         \

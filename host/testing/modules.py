@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from host.errors import PluginLoadError
+from host.wasm.engine import keep_debug_sections
 from host.wasm.module import Module, ModuleError
 
 Wasm = str | Path | bytes | Module
@@ -18,6 +19,8 @@ Configuration = bytes | str | Mapping[str, Any] | Sequence[Any] | None
 """As in the gateway's configuration: text byte for byte, anything else as compact JSON, None as no bytes at all."""
 
 _modules: dict[bytes, Module] = {}
+
+keep_debug_sections()  # who tests a plugin wants to know the line that trapped
 
 
 def encode_configuration(configuration: Configuration) -> bytes:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import ctypes
 import hashlib
+import os
 from functools import cache
 from importlib.metadata import version
 from typing import Any
@@ -34,6 +35,16 @@ _SETTINGS = {
 
 class EngineError(RuntimeError):
     """The wasmtime library is not one that the C core can work with."""
+
+
+_DETAILS = "WASMTIME_BACKTRACE_DETAILS"
+"""wasmtime's own variable, and the one way in which its C API takes this setting: 1 keeps debug sections of modules, so
+that a trap's frames have file and line. Reading them takes milliseconds at each trap."""
+
+
+def keep_debug_sections() -> None:
+    """Show file and line of a guest's frames, unless the environment decides. Before the first use of `engine`."""
+    os.environ.setdefault(_DETAILS, "1")
 
 
 def _new_engine() -> wasmtime.Engine:
@@ -85,5 +96,5 @@ def compile_key() -> str:
 
     The machine's instruction set is not part of it: wasmtime itself refuses code for features that are absent.
     """
-    text = f"{WASMTIME_VERSION} {sorted(_SETTINGS.items())}"
+    text = f"{WASMTIME_VERSION} {os.environ.get(_DETAILS) == '1'} {sorted(_SETTINGS.items())}"
     return hashlib.sha256(text.encode()).hexdigest()[:16]

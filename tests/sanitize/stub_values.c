@@ -1,13 +1,13 @@
 #include "stub_values.h"
 
 #include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 struct wasm_trap_t { char *text; size_t length; };
 struct wasmtime_error { char *text; size_t length; };
 struct wasm_valtype_t { uint8_t kind; };
 struct wasm_functype_t { wasm_valtype_vec_t parameters, results; };
-struct wasm_frame_t { wasm_byte_vec_t name; uint32_t index; };
 
 long stub_alive;
 
@@ -49,44 +49,36 @@ static void trap_delete(wasm_trap_t *trap) {
     stub_free(trap);
 }
 
-/* The real engine's messages of traps end with a NUL, those of errors do not. */
-static void trap_message(const wasm_trap_t *trap, wasm_byte_vec_t *out) {
-    *out = (wasm_byte_vec_t){trap->length + 1, stub_new(trap->length + 1)};
-    memcpy(out->data, trap->text, trap->length);
+/* As the real engine words it: a backtrace, then the cause. There are as many frames as the cause has bytes, as the
+ * depth of a backtrace is the guest's to choose; some have names, places, or functions inlined into them. Messages of
+ * traps end with a NUL, those of errors do not. */
+static void message_of(const char *cause, size_t length, size_t terminator, wasm_byte_vec_t *out) {
+    static const char opening[] = "error while executing at wasm backtrace:\n";
+    size_t most = sizeof opening + length * 160 + 20 + length, at = 0;
+    char *text = stub_new(most + terminator);
+    if (length % 4) { /* an error from elsewhere has none */
+        at += (size_t)snprintf(text, most, "%s", opening);
+        for (size_t i = 0; i < length; i++) {
+            const char *form = i % 3 == 0 ? "  %3zu: 0x%zx - <unknown>!<wasm function %zu>\n"
+                             : i % 3 == 1 ? "  %3zu: 0x%zx - f%zu\n        at main.go:1:2\n"
+                                          : "  %3zu: 0x%zx - f%zu\n     - inlined\n        at main.go:1:2\n";
+            at += (size_t)snprintf(text + at, most - at, form, i, i, i);
+        }
+        at += (size_t)snprintf(text + at, most - at, "\nCaused by:\n    ");
+    }
+    if (length) memcpy(text + at, cause, length);
+    /* An exact-size block: reading beyond it is seen. */
+    *out = (wasm_byte_vec_t){at + length + terminator, copy(text, at + length + terminator)};
+    stub_free(text);
 }
+static void trap_message(const wasm_trap_t *trap, wasm_byte_vec_t *out) { message_of(trap->text, trap->length, 1, out); }
 static void error_message(const wasmtime_error_t *error, wasm_byte_vec_t *out) {
-    *out = (wasm_byte_vec_t){error->length, copy(error->text, error->length)};
+    message_of(error->text, error->length, 0, out);
 }
 static void byte_vec_delete(wasm_byte_vec_t *bytes) {
     stub_free(bytes->data);
     *bytes = (wasm_byte_vec_t){0};
 }
-
-/* As many frames as the message has bytes: the length of a backtrace is the guest's to choose. Every third has a name. */
-static void frames_of(size_t count, wasm_frame_vec_t *out) {
-    *out = (wasm_frame_vec_t){count, stub_new(count * sizeof *out->data)};
-    for (size_t i = 0; i < count; i++) {
-        out->data[i] = stub_new(sizeof *out->data[i]);
-        out->data[i]->index = (uint32_t)i;
-        if (i % 3 == 0) {
-            out->data[i]->name.size = i * i;
-            out->data[i]->name.data = stub_new(i * i);
-            memset(out->data[i]->name.data, 'f', i * i);
-        }
-    }
-}
-static void trap_trace(const wasm_trap_t *trap, wasm_frame_vec_t *out) { frames_of(trap->length, out); }
-static void error_trace(const wasmtime_error_t *error, wasm_frame_vec_t *out) { frames_of(error->length, out); }
-static void frame_vec_delete(wasm_frame_vec_t *frames) {
-    for (size_t i = 0; i < frames->size; i++) {
-        stub_free(frames->data[i]->name.data);
-        stub_free(frames->data[i]);
-    }
-    stub_free(frames->data);
-    *frames = (wasm_frame_vec_t){0};
-}
-static const wasm_byte_vec_t *frame_name(const wasm_frame_t *frame) { return frame->name.data ? &frame->name : NULL; }
-static uint32_t frame_index(const wasm_frame_t *frame) { return frame->index; }
 
 static wasm_valtype_t *valtype_new(uint8_t kind) {
     wasm_valtype_t *type = stub_new(sizeof *type);
@@ -118,14 +110,9 @@ void stub_values_install(void) {
     sw_engine.wasmtime_trap_new = stub_trap_new;
     sw_engine.wasmtime_error_new = stub_error_new;
     sw_engine.wasmtime_error_message = error_message;
-    sw_engine.wasmtime_error_wasm_trace = error_trace;
     sw_engine.wasmtime_error_delete = stub_error_delete;
     sw_engine.wasm_trap_message = trap_message;
-    sw_engine.wasm_trap_trace = trap_trace;
     sw_engine.wasm_trap_delete = trap_delete;
-    sw_engine.wasmtime_frame_func_name = frame_name;
-    sw_engine.wasm_frame_func_index = frame_index;
-    sw_engine.wasm_frame_vec_delete = frame_vec_delete;
     sw_engine.wasm_byte_vec_delete = byte_vec_delete;
     sw_engine.wasm_valtype_new = valtype_new;
     sw_engine.wasm_valtype_vec_new_uninitialized = valtype_vec_new;

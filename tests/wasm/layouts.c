@@ -29,8 +29,6 @@ int main(void) {
     FIELD(wasm_byte_vec_t, data, data);
     SIZE(wasm_valtype_vec_t);
     FIELD(wasm_valtype_vec_t, data, data);
-    SIZE(wasm_frame_vec_t);
-    FIELD(wasm_frame_vec_t, data, data);
     SIZE(wasmtime_func_t);
     FIELD(wasmtime_func_t, store_id, store_id);
     FIELD(wasmtime_func_t, private_, __private);
