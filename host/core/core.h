@@ -6,6 +6,7 @@
 #include "engine.h"
 #include "faces.h"
 #include "headers.h"
+#include "http2.h"
 #include "linker.h"
 #include "logs.h"
 #include "message.h"
