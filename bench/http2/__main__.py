@@ -46,11 +46,11 @@ def exchange(client: Timed, server: Timed, requests: int, content: bytes) -> int
     octets = finished = 0
     while finished < requests:
         data = client.call(client.endpoint.output)
-        complete, _, _ = server.call(lambda: server.endpoint.receive(data))  # type: ignore[misc]
+        complete, _, _ = server.call(lambda data=data: server.endpoint.receive(data))  # type: ignore[misc]
         for stream in complete:
             server.call(lambda stream=stream: server.endpoint.respond(stream, RESPONSE, content, TRAILERS))
         data = server.call(server.endpoint.output)
-        _, more, ended = client.call(lambda: client.endpoint.receive(data))  # type: ignore[misc]
+        _, more, ended = client.call(lambda data=data: client.endpoint.receive(data))  # type: ignore[misc]
         octets, finished = octets + more, finished + ended
     return octets
 
@@ -98,9 +98,7 @@ def main() -> None:
     for name, make in candidates().items():
         runs = [per_stream(make, 100, 10) for _ in range(5)]
         small = [statistics.median(role) for role in zip(*runs, strict=True)]
-        large = [
-            statistics.median(role) for role in zip(*(throughput(make) for _ in range(3)), strict=True)
-        ]
+        large = [statistics.median(role) for role in zip(*(throughput(make) for _ in range(3)), strict=True)]
         print(
             f"| {name} | {small[0]:.1f} | {small[1]:.1f} | {large[0]:,.0f} | {large[1]:,.0f} | {memory(make):.0f} |"
         )

@@ -62,7 +62,15 @@ def window_overflow(number: int) -> bytes:
     return frame(WINDOW_UPDATE, 0, 0, b"\x7f\xff\xff\xff")
 
 
-ATTACKS = (rapid_reset, continuation_flood, hpack_bomb, ping_flood, settings_flood, empty_data, window_overflow)
+ATTACKS = (
+    rapid_reset,
+    continuation_flood,
+    hpack_bomb,
+    ping_flood,
+    settings_flood,
+    empty_data,
+    window_overflow,
+)
 
 
 def attack(make: Callable[[bool], Endpoint], attack: Callable[[int], bytes], frames: int) -> str:
@@ -70,19 +78,18 @@ def attack(make: Callable[[bool], Endpoint], attack: Callable[[int], bytes], fra
     server = make(True)
     server.receive(PREFACE + frame(SETTINGS, 0, 0))
     begin = time.process_time()
-    taken, octets, end = 0, 0, "all taken"
+    octets, end = 0, "all taken"
     for number in range(frames):
         data = attack(number)
         octets += len(data)
         try:
             server.receive(data)
-            if taken % 100 == 99:
+            if number % 100 == 99:
                 while server.output():
                     pass
         except Exception as error:
-            end = f"{type(error).__name__} after {taken:,}"
+            end = f"{type(error).__name__} after {number:,}"
             break
-        taken += 1
     milliseconds = (time.process_time() - begin) * 1000
     return f"{end}; {milliseconds:.0f} ms for {octets / 1000:,.0f} KB"
 

@@ -201,3 +201,5 @@ bool sw_http2_is_over(const sw_http2 *http2) {
 }
 
 const char *sw_http2_error(const sw_http2 *http2) { return http2->error; }
+
+const char *sw_http2_fault(const sw_http2 *http2) { return http2->fault; }

@@ -23,3 +23,4 @@ int sw_http2_end(sw_http2 *http2, uint32_t code);
 bool sw_http2_takes_requests(const sw_http2 *http2);
 bool sw_http2_is_over(const sw_http2 *http2);
 const char *sw_http2_error(const sw_http2 *http2);
+const char *sw_http2_fault(const sw_http2 *http2);

@@ -53,6 +53,7 @@ typedef struct sw_http2 {
     uint32_t control_frames;
     sw_http2_outgoing *outgoing[SW_HTTP2_BUCKETS];
     const char *error;           /* why the connection is lost */
+    const char *fault;           /* what of the protocol the peer has violated last */
 } sw_http2;
 
 sw_http2 *sw_http2_new(bool is_server, const sw_http2_limits *limits);
@@ -81,4 +82,6 @@ int sw_http2_ping(sw_http2 *http2);
 int sw_http2_end(sw_http2 *http2, uint32_t code);
 bool sw_http2_takes_requests(const sw_http2 *http2);
 bool sw_http2_is_over(const sw_http2 *http2);
+/* NULL = there was none. */
 const char *sw_http2_error(const sw_http2 *http2);
+const char *sw_http2_fault(const sw_http2 *http2);

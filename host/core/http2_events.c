@@ -36,8 +36,11 @@ static sw_http2_event *add_event_with(sw_http2 *http2, int32_t kind, int32_t str
 }
 
 static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *data) {
-    sw_headers_clear(&((sw_http2 *)data)->block);
-    return 0;
+    sw_http2 *http2 = data;
+    sw_headers_clear(&http2->block);
+    if (frame->hd.type == NGHTTP2_HEADERS) return 0;
+    http2->error = "a push that was not asked for"; /* nghttp2 lets it pass until the peer has acknowledged our settings */
+    return NGHTTP2_ERR_CALLBACK_FAILURE;
 }
 
 /* A block over its limits ends its stream, not the connection: the rest of it is still read, as the compression's state
@@ -101,6 +104,12 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
     return !is_end || add_event(http2, SW_HTTP2_END, frame->hd.stream_id, 0) ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
 }
 
+/* nghttp2 answers it by itself, with RST_STREAM or GOAWAY. */
+static int on_invalid_frame(nghttp2_session *session, const nghttp2_frame *frame, int error, void *data) {
+    ((sw_http2 *)data)->fault = sw_nghttp2.nghttp2_strerror(error);
+    return 0;
+}
+
 static int on_sent(nghttp2_session *session, const nghttp2_frame *frame, void *data) {
     if (frame->hd.type <= NGHTTP2_HEADERS && (frame->hd.type == NGHTTP2_HEADERS || frame->hd.length))
         ((sw_http2 *)data)->control_frames = 0;
@@ -122,5 +131,6 @@ nghttp2_session_callbacks *sw_http2_new_callbacks(void) {
     sw_nghttp2.nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame);
     sw_nghttp2.nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, on_sent);
     sw_nghttp2.nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_closed);
+    sw_nghttp2.nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(callbacks, on_invalid_frame);
     return callbacks;
 }

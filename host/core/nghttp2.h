@@ -57,6 +57,8 @@ _Static_assert(sizeof(nghttp2_nv) == 40, "nghttp2_nv");
       (nghttp2_session_callbacks *, int (*)(nghttp2_session *, uint8_t, int32_t, const uint8_t *, size_t, void *)))     \
     X(void, nghttp2_session_callbacks_set_on_stream_close_callback,                                                     \
       (nghttp2_session_callbacks *, int (*)(nghttp2_session *, int32_t, uint32_t, void *)))                             \
+    X(void, nghttp2_session_callbacks_set_on_invalid_frame_recv_callback,                                               \
+      (nghttp2_session_callbacks *, int (*)(nghttp2_session *, const nghttp2_frame *, int, void *)))                    \
     X(int, nghttp2_option_new, (nghttp2_option **))                                                                     \
     X(void, nghttp2_option_del, (nghttp2_option *))                                                                     \
     X(void, nghttp2_option_set_no_auto_window_update, (nghttp2_option *, int))                                          \

@@ -1,4 +1,4 @@
-"""One HTTP/2 connection without its socket (RFC 9113), for clients and servers: bytes in, events out; calls in, bytes out.
+"""One HTTP/2 connection without its socket (RFC 9113), in either role: bytes in, events out; calls in, bytes out.
 
 The protocol is nghttp2's, the system's library, which is looked up when HTTP/2 is first used. This room knows nothing
 of sockets, of plugins, or of gRPC.
@@ -10,7 +10,7 @@ import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from host._core import ffi, lib
 from host.errors import HostError
@@ -43,7 +43,7 @@ class Http2Unavailable(HostError):
 
 
 class Http2Error(HostError):
-    """A call that cannot be carried out: a stream that is gone, fields that may not be sent, a connection that ended."""
+    """A call that cannot be carried out: a stream that is gone, fields not to be sent, a connection that ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,18 +51,23 @@ class Limits:
     """What one peer may make of a connection. Windows are bytes that it may send before we have read others."""
 
     stream_window: int = 256 * 1024
-    connection_window: int = 16 * 1024 * 1024  # read content is given back at once: the streams' windows bound memory
+    connection_window: int = (
+        16 * 1024 * 1024
+    )  # read content is given back at once: the streams' windows bound memory
     streams: int = 100  # open at once, of a client
-    header_bytes: int = 64 * 1024  # names and values of one header block, decompressed: an HPACK bomb ends there
+    header_bytes: int = (
+        64 * 1024
+    )  # names and values of one header block, decompressed: an HPACK bomb ends there
     fields: int = 128
     control_frames: int = 1000  # in a row with neither content nor a head among them
 
 
 class Head(NamedTuple):
-    """A request or response head; interim responses (1xx) too."""
+    """A request or response head; interim responses (1xx) too. `is_end`: the message ends with it."""
 
     stream: int
     fields: HeaderMap
+    is_end: bool
 
 
 class Data(NamedTuple):
@@ -144,8 +149,15 @@ class Http2Session:
         most = limits or Limits()
         native = ffi.new(
             "sw_http2_limits *",
-            (most.stream_window, most.connection_window, most.streams, most.header_bytes, most.fields, most.control_frames),
-        )  # fmt: skip
+            (
+                most.stream_window,
+                most.connection_window,
+                most.streams,
+                most.header_bytes,
+                most.fields,
+                most.control_frames,
+            ),
+        )
         pointer = lib.sw_http2_new(server, native)
         if pointer == ffi.NULL:
             raise MemoryError("no memory for an HTTP/2 connection")
@@ -165,17 +177,17 @@ class Http2Session:
         numbers = ffi.unpack(rows, count * 5)
         content = lib.sw_http2_event_bytes(self._pointer)
         # All at once: what is done about one may make new ones in the place of these.
-        return iter([self._event(*numbers[at : at + 5], content) for at in range(0, count * 5, 5)])
+        return iter([self._event(content, *numbers[at : at + 5]) for at in range(0, count * 5, 5)])
 
     @staticmethod
-    def _event(kind: int, stream: int, code: int, offset: int, length: int, content: object) -> Event:
+    def _event(content: Any, kind: int, stream: int, code: int, offset: int, length: int) -> Event:
         if kind == lib.SW_HTTP2_DATA:
-            return Data(stream, bytes(ffi.buffer(content + offset, length)))  # type: ignore[operator]
+            return Data(stream, bytes(ffi.buffer(content + offset, length)))
         if kind in (lib.SW_HTTP2_HEAD, lib.SW_HTTP2_TRAILERS):
             fields = HeaderMap()
-            if lib.sw_headers_set_pairs(fields.pointer, content + offset, length) < 0:  # type: ignore[operator]
+            if lib.sw_headers_set_pairs(fields.pointer, content + offset, length) < 0:
                 raise MemoryError("no memory for a header map")
-            return Head(stream, fields) if kind == lib.SW_HTTP2_HEAD else Trailers(stream, fields)
+            return Head(stream, fields, bool(code)) if kind == lib.SW_HTTP2_HEAD else Trailers(stream, fields)
         if kind == lib.SW_HTTP2_END:
             return End(stream)
         if kind == lib.SW_HTTP2_CLOSED:
@@ -241,11 +253,19 @@ class Http2Session:
     @property
     def error(self) -> str:
         """Why the connection was lost, "" while it is not."""
-        text = lib.sw_http2_error(self._pointer)
-        return "" if text == ffi.NULL else ffi.string(text).decode()
+        return _text(lib.sw_http2_error(self._pointer))
+
+    @property
+    def fault(self) -> str:
+        """What of the protocol the peer has violated last, "" if nothing. It has been answered as RFC 9113 says."""
+        return _text(lib.sw_http2_fault(self._pointer))
 
     @staticmethod
     def _checked(result: int) -> int:
         if result < 0:
             raise Http2Error(_ERRORS.get(result, "HTTP/2 failed"))
         return result
+
+
+def _text(pointer: Any) -> str:
+    return "" if pointer == ffi.NULL else str(ffi.string(pointer).decode())

@@ -5,13 +5,14 @@ It is built from plain values; it must not know where they were configured, nor 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, Literal, Protocol
 
 from host.http.deadlines import Deadlines, sweeps
 from host.http.message import HeadWriter, new_judge
 from host.upstream.balancer import Node, NodeState, RoundRobin
 from host.upstream.connection import UpstreamConnection
+from host.upstream.http2 import Http2Connection
 from host.upstream.interfaces import ClientExchange
 
 PassHost = Literal["pass", "node", "rewrite"]
@@ -57,6 +58,7 @@ class Upstream:
     ) -> None:
         self.name = name
         self.clock = deadlines.clock
+        self.connect_timeout, self._keepalive_idle = connect_timeout, keepalive_idle
         self.connect_sweeps, self.send_sweeps = sweeps(connect_timeout), sweeps(send_timeout)
         self.read_sweeps, self._idle_sweeps = sweeps(read_timeout), sweeps(keepalive_idle)
         self.retries = len(nodes) - 1 if retries is None else retries
@@ -96,6 +98,11 @@ class Upstream:
         self._deadlines.add(connection)
         self._dialer.dial(connection, node.node.host, node.node.port)
         return connection
+
+    def new_http2(self, node: NodeState, closed: Callable[[Http2Connection], None]) -> Http2Connection:
+        """Return an HTTP/2 connection for the node, still to be connected. Raises Http2Unavailable."""
+        name = node.authority.decode()
+        return Http2Connection(name, self._deadlines, closed, idle_timeout=self._keepalive_idle)
 
     def mark_down(self, node: NodeState) -> bool:
         """Pass the node over for a while: it refused a connection. Returns whether that is news."""
