@@ -130,6 +130,8 @@ int32_t sw_http2_request(sw_http2 *http2, const sw_headers *head, bool end) {
 
 int sw_http2_respond(sw_http2 *http2, int32_t stream, const sw_headers *head, bool end) {
     if (http2->error) return SW_HTTP2_LOST;
+    /* nghttp2 would look for the stream when it sends. */
+    if (stream <= 0 || sw_nghttp2.nghttp2_session_get_stream_local_close(http2->session, stream) != 0) return SW_HTTP2_NO_STREAM;
     if (sw_http2_find_outgoing(http2, stream)) return SW_HTTP2_REFUSED;
     nghttp2_nv few[SW_HTTP2_FEW], *fields = sw_http2_fields(head, few);
     if (!fields) return SW_HTTP2_BAD_FIELDS;
@@ -161,9 +163,15 @@ int sw_http2_write_trailers(sw_http2 *http2, int32_t stream, const sw_headers *t
     if (!to || to->end) return SW_HTTP2_NO_STREAM;
     for (uint32_t i = 0; i < trailers->count; i++)
         if (!is_sendable(trailers, &trailers->fields[i])) return SW_HTTP2_BAD_FIELDS;
-    to->trailers = sw_headers_new();
-    for (uint32_t i = 0; i < trailers->count; i++)
-        if (!to->trailers || sw_headers_add_field(to->trailers, trailers, &trailers->fields[i])) return SW_HTTP2_REFUSED;
+    sw_headers *copy = sw_headers_new();
+    bool copied = copy;
+    for (uint32_t i = 0; copied && i < trailers->count; i++)
+        copied = !sw_headers_add_field(copy, trailers, &trailers->fields[i]);
+    if (!copied) {
+        sw_headers_delete(copy);
+        return SW_HTTP2_REFUSED;
+    }
+    to->trailers = copy;
     to->end = true;
     sw_nghttp2.nghttp2_session_resume_data(http2->session, stream);
     return 0;

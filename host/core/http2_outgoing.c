@@ -53,6 +53,7 @@ static ssize_t end_content(nghttp2_session *session, sw_http2_outgoing *from, ui
 
 static ssize_t read_content(nghttp2_session *session, int32_t stream, uint8_t *out, size_t size, uint32_t *flags,
                             nghttp2_data_source *source, void *data) {
+    (void)stream, (void)data;
     sw_http2_outgoing *from = source->ptr;
     size_t length = from->content.length < size ? from->content.length : size;
     if (!length && !from->end) return NGHTTP2_ERR_DEFERRED;

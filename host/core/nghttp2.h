@@ -76,6 +76,7 @@ _Static_assert(sizeof(nghttp2_nv) == 40, "nghttp2_nv");
     X(ssize_t, nghttp2_session_mem_send, (nghttp2_session *, const uint8_t **))                                         \
     X(int, nghttp2_session_want_read, (nghttp2_session *))                                                              \
     X(int, nghttp2_session_want_write, (nghttp2_session *))                                                             \
+    X(int, nghttp2_session_get_stream_local_close, (nghttp2_session *, int32_t))                                        \
     X(int, nghttp2_session_check_request_allowed, (nghttp2_session *))                                                  \
     X(int, nghttp2_session_set_local_window_size, (nghttp2_session *, uint8_t, int32_t, int32_t))                       \
     X(int, nghttp2_session_consume_connection, (nghttp2_session *, size_t))                                             \

@@ -342,6 +342,7 @@ def head(*fields: tuple[bytes, bytes], flags: int = END_HEADERS) -> bytes:
 
 OK = frame(HEADERS, END_HEADERS, 1, OK_HEAD)
 MESSAGE = frame(DATA, 0, 1, b"\0\0\0\0\2ab")
+PUSH = frame(PUSH_PROMISE, END_HEADERS, 1, b"\0\0\0\2" + OK_HEAD)
 TRAILERS = head((b"grpc-status", b"0"), flags=END_HEADERS | END_STREAM)
 
 CASES: dict[str, tuple[bytes, GrpcStatus]] = {
@@ -371,7 +372,8 @@ CASES: dict[str, tuple[bytes, GrpcStatus]] = {
         frame(GOAWAY, 0, 0, b"\0\0\0\1\0\0\0\0") + OK + MESSAGE + TRAILERS,
         GrpcStatus.OK,
     ),
-    "push": (frame(PUSH_PROMISE, END_HEADERS, 1, b"\0\0\0\2" + OK_HEAD), GrpcStatus.UNAVAILABLE),
+    "push before our settings are acknowledged": (PUSH + OK + MESSAGE + TRAILERS, GrpcStatus.OK),
+    "push although we want none": (frame(SETTINGS, 1, 0) + PUSH, GrpcStatus.UNAVAILABLE),
     "content before the head": (MESSAGE, GrpcStatus.UNAVAILABLE),
     "no :status": (head((b"content-type", b"application/grpc")), GrpcStatus.INTERNAL),
     "a field with a line end": (

@@ -52,6 +52,7 @@ int main(int count, char **arguments) {
     run("calls", fuzz_calls, rounds ? rounds : 200000, wanted);
     run("streams", fuzz_streams, rounds ? rounds : 20000, wanted);
     run("messages", fuzz_messages, rounds ? rounds : 150000, wanted);
+    run("http2", fuzz_http2, rounds ? rounds : 20000, wanted);
     run("containers", fuzz_containers, rounds ? rounds : 20000, wanted);
     run("shared", fuzz_shared, rounds ? rounds : 100000, wanted);
     CHECK(stub_alive == 0);

@@ -63,5 +63,6 @@ void test_directed(const char *wanted);
 void fuzz_calls(unsigned rounds);
 void fuzz_streams(unsigned rounds);
 void fuzz_messages(unsigned rounds);
+void fuzz_http2(unsigned rounds);
 void fuzz_containers(unsigned rounds);
 void fuzz_shared(unsigned rounds);
