@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         PluginStartError,
         Problem,
     )
+    from host.filters.connection import ConnectionContext, ConnectionFilter
     from host.filters.python import FilterContext, PythonFilter
     from host.headers import HeaderMap
     from host.peer import ConnectionInfo
@@ -42,6 +43,7 @@ _HOMES = {
         "PluginStartError",
         "Problem",
     ),
+    "host.filters.connection": ("ConnectionContext", "ConnectionFilter"),
     "host.filters.python": ("FilterContext", "PythonFilter"),
     "host.headers": ("HeaderMap",),
     "host.peer": ("ConnectionInfo",),
@@ -60,6 +62,8 @@ __all__ = [
     "ChainHost",
     "Config",
     "ConfigError",
+    "ConnectionContext",
+    "ConnectionFilter",
     "ConnectionInfo",
     "FailurePolicy",
     "FilterChain",

@@ -6,7 +6,7 @@ here is its Python face, and what has to happen behind an event: log lines, fail
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from abi.pairs import encode_pairs
@@ -32,6 +32,7 @@ __all__ = [
     "ConnectionInfo",
     "FilterChain",
     "HttpStream",
+    "Stream",
 ]
 
 # What may leave now (core/stream.h).
@@ -61,8 +62,11 @@ _on_headers, _on_body, _on_trailers = (
 _unpack = ffi.unpack
 
 
-class HttpStream:
-    """An exchange. It can be opened again after `close`, and should be: it keeps its native memory."""
+class Stream:
+    """What exchanges and connections have in common: their native object, their number, and what is behind an event.
+
+    It can be opened again after `close`, and should be: it keeps its native memory.
+    """
 
     __slots__ = (
         "__weakref__",
@@ -74,17 +78,11 @@ class HttpStream:
         "_upstream_info",
         "chain",
         "native",
-        "request_headers",
-        "request_trailers",
-        "response_headers",
-        "response_trailers",
         "user_state",
     )
 
     def __init__(self) -> None:
         self.native = ffi.gc(lib.sw_stream_new(), lib.sw_stream_delete)
-        maps = [HeaderMap.view(lib.sw_stream_map(self.native, kind), self.native) for kind in range(4)]
-        self.request_headers, self.request_trailers, self.response_headers, self.response_trailers = maps
         self.chain: FilterChain = EMPTY
         self._request_id = ""
         self.user_state: dict[int, Any] | None = None
@@ -92,11 +90,10 @@ class HttpStream:
         self._number = streams.number_of(self)
         self._is_open = False
 
-    def open(self, chain: FilterChain, client: ConnectionInfo | None = None) -> None:
-        """Begin an exchange; the request's headers are in `request_headers`."""
-        self.chain, self._client_info = chain, client
+    def _begin(self, chain: FilterChain, client: ConnectionInfo | None, begin: Callable[..., int]) -> None:
+        self.chain, self._client_info = chain, client  # the core points into it
         peer = client.pointer if client is not None else ffi.NULL
-        if lib.sw_stream_open(self.native, self._number, chain.native, peer):
+        if begin(self.native, self._number, chain.native, peer):
             raise MemoryError("no memory for a stream")
         streams.OPEN[self._number] = self
         self._is_open = True
@@ -118,8 +115,68 @@ class HttpStream:
 
     @property
     def is_open(self) -> bool:
-        """Whether an exchange runs."""
+        """Whether it has been opened and not closed since."""
         return self._is_open
+
+    @property
+    def client(self) -> ConnectionInfo | None:
+        """The client's connection."""
+        return self._client_info
+
+    def set_upstream(self, upstream: ConnectionInfo) -> None:
+        """Say which node answers; its address is the source of that connection."""
+        self._upstream_info = upstream  # the core points into it
+        lib.sw_stream_set_upstream(self.native, upstream.pointer)
+
+    def settle(self) -> None:
+        """Go on with what was asked for from elsewhere, or meet the plugin's policy for a VM that died."""
+        flags: int = lib.sw_stream_settle(self.native)
+        if flags > _FLAGS:
+            flags = self._attend(flags)
+        if flags:
+            self.on_ready(flags)
+
+    def on_ready(self, flags: int) -> None:
+        """Take flags that no event of this stream returned; to be overridden."""
+
+    def _attend(self, flags: int) -> int:
+        self.chain.attend()
+        if flags & _WOKEN:
+            streams.settle_woken()
+        return flags & _FLAGS
+
+    def _take(self, side: int) -> bytes:
+        bytes_ = lib.sw_stream_take_body(self.native, side, self._length)
+        length = self._length[0]
+        return _unpack(bytes_, length) if length else b""
+
+    def close(self) -> None:
+        """End it: on_log, on_done, on_delete of every filter. Idempotent."""
+        if not self._is_open:
+            return
+        self._is_open = False
+        flags = lib.sw_stream_close(self.native)
+        if flags:  # its last lines still carry the request's name
+            self._attend(flags)
+        streams.OPEN[self._number] = None
+        self.chain = EMPTY
+        self.user_state = None
+        self._request_id = ""
+
+
+class HttpStream(Stream):
+    """An exchange."""
+
+    __slots__ = ("request_headers", "request_trailers", "response_headers", "response_trailers")
+
+    def __init__(self) -> None:
+        super().__init__()
+        maps = [HeaderMap.view(lib.sw_stream_map(self.native, kind), self.native) for kind in range(4)]
+        self.request_headers, self.request_trailers, self.response_headers, self.response_trailers = maps
+
+    def open(self, chain: FilterChain, client: ConnectionInfo | None = None) -> None:
+        """Begin an exchange; the request's headers are in `request_headers`."""
+        self._begin(chain, client, lib.sw_stream_open)
 
     @property
     def wants_request_body(self) -> bool:
@@ -140,11 +197,6 @@ class HttpStream:
     def changes_response_body(self) -> bool:
         """Whether a filter could change the response's content."""
         return self.chain.changes_response_body
-
-    def set_upstream(self, upstream: ConnectionInfo) -> None:
-        """Say which node answers; its address is the source of that connection."""
-        self._upstream_info = upstream  # the core points into it
-        lib.sw_stream_set_upstream(self.native, upstream.pointer)
 
     # --- events: each returns flags ---------------------------------------------------------------------------
 
@@ -188,23 +240,6 @@ class HttpStream:
         )
         return flags if flags <= _FLAGS else self._attend(flags)
 
-    def settle(self) -> None:
-        """Go on with what was asked for from elsewhere, or meet the plugin's policy for a VM that died."""
-        flags: int = lib.sw_stream_settle(self.native)
-        if flags > _FLAGS:
-            flags = self._attend(flags)
-        if flags:
-            self.on_ready(flags)
-
-    def on_ready(self, flags: int) -> None:
-        """Take flags that no event of this stream returned; to be overridden."""
-
-    def _attend(self, flags: int) -> int:
-        self.chain.attend()
-        if flags & _WOKEN:
-            streams.settle_woken()
-        return flags & _FLAGS
-
     # --- what leaves ------------------------------------------------------------------------------------------
 
     def take_request_body(self) -> bytes:
@@ -214,11 +249,6 @@ class HttpStream:
     def take_response_body(self) -> bytes:
         """Return the bytes that RESPONSE_BODY announced."""
         return self._take(_RESPONSE)
-
-    def _take(self, side: int) -> bytes:
-        bytes_ = lib.sw_stream_take_body(self.native, side, self._length)
-        length = self._length[0]
-        return _unpack(bytes_, length) if length else b""
 
     @property
     def is_request_paused(self) -> bool:
@@ -235,16 +265,3 @@ class HttpStream:
         """Why a local response was made ("wasm_fail_stream", or what a plugin said); "" without one."""
         text = lib.sw_stream_details(self.native, self._length)
         return str(_unpack(text, self._length[0]).decode(errors="replace")) if self._length[0] else ""
-
-    def close(self) -> None:
-        """End the exchange: on_log, on_done, on_delete of every filter. Idempotent."""
-        if not self._is_open:
-            return
-        self._is_open = False
-        flags = lib.sw_stream_close(self.native)
-        if flags:  # its last lines still carry the request's name
-            self._attend(flags)
-        streams.OPEN[self._number] = None
-        self.chain = EMPTY
-        self.user_state = None
-        self._request_id = ""

@@ -2,7 +2,18 @@
 
 from pathlib import Path
 
-from host import Action, ChainHost, FailurePolicy, FilterContext, LogLevel, PythonFilter, WasmPlugin
+from abi import PeerType
+from host import (
+    Action,
+    ChainHost,
+    ConnectionContext,
+    ConnectionFilter,
+    FailurePolicy,
+    FilterContext,
+    LogLevel,
+    PythonFilter,
+    WasmPlugin,
+)
 
 PLUGINS = Path(__file__).parents[2] / "testdata" / "plugins"
 GET = [(b":method", b"GET"), (b":path", b"/"), (b":authority", b"example.test"), (b":scheme", b"http")]
@@ -95,6 +106,26 @@ def test_it_works_with_what_runs_before_it():
         stream.request_headers(GET, end_of_stream=True)
         assert (b"x-tenant", b"acme") in stream.to_upstream.headers
         assert any("x-tenant" in line for line in chain.logs(plugin="http_headers"))
+
+
+# [connection]
+class Banner(ConnectionFilter):
+    def on_upstream_data(self, context: ConnectionContext, end_of_stream: bool) -> None:
+        context.upstream_data = b"* " + context.upstream_data
+
+
+def test_a_filter_of_connections() -> None:
+    with ChainHost([Banner()]) as chain:
+        connection = chain.connection()
+        assert connection.new_connection() is Action.CONTINUE
+        assert connection.is_connected  # the gateway would connect the upstream now
+        connection.downstream_data(b"hello")
+        connection.upstream_data(b"world", end_of_stream=True)
+        connection.upstream_close(PeerType.REMOTE)
+        assert connection.to_upstream.data == b"hello"
+        assert connection.to_client.data == b"* world"
+        assert connection.to_client.ended
+        connection.close()
 
 
 # [end]

@@ -6,13 +6,20 @@
 #include "logs.h"
 #include "passes.h"
 
-static bool is_body(uint32_t type) { return type <= SW_BUFFER_HTTP_RESPONSE_BODY; }
+static bool is_body(uint32_t type) { return type <= SW_BUFFER_UPSTREAM_DATA; }
+static int side_of(uint32_t type) { return type % SW_SIDES; }
+
+/* Whether the effective context is of a stream that has such bodies: an exchange, or a connection. */
+static bool has_body(const sw_vm *vm, uint32_t type) {
+    const sw_stream *stream = sw_effective_stream(vm);
+    return stream && stream->is_connection == (type >= SW_BUFFER_DOWNSTREAM_DATA);
+}
 
 /* What the filter sees as the body of that side: the chunk that passes now, or what it holds while stopped. */
 static sw_buffer *body_of(const sw_vm *vm, uint32_t type) {
     sw_stream *stream = sw_effective_stream(vm);
-    if (!stream || stream->logging || !stream->side[type].started) return NULL;
-    return &sw_slot_of(vm->effective)->side[type].body;
+    if (!has_body(vm, type) || stream->logging || !stream->side[side_of(type)].started) return NULL;
+    return &sw_slot_of(vm->effective)->side[side_of(type)].body;
 }
 
 /* The buffer to read. *status tells why there is none. */
@@ -33,7 +40,7 @@ static const sw_buffer *readable(const sw_vm *vm, uint32_t type, int32_t *status
 }
 
 /* A body that is not there (yet) is an empty one, as in Envoy. */
-static bool is_absent_body(const sw_vm *vm, uint32_t type) { return is_body(type) && sw_effective_stream(vm); }
+static bool is_absent_body(const sw_vm *vm, uint32_t type) { return is_body(type) && has_body(vm, type); }
 
 SW_HOSTCALL(proxy_get_buffer_status) {
     static const sw_buffer empty;
@@ -70,11 +77,11 @@ static bool grows_too_long(const sw_vm *vm, int side, const sw_buffer *body, siz
     return added > replaced && body->length - replaced + added > limit;
 }
 
-static void tell_too_long(sw_vm *vm, int side) {
+static void tell_too_long(sw_vm *vm, uint32_t type) {
+    static const char *const names[] = {"request body", "response body", "downstream data", "upstream data"};
     char text[128];
-    int length = snprintf(text, sizeof text, "proxy_set_buffer_bytes was refused: the %s body would be longer than %zu bytes",
-                          side == SW_REQUEST ? "request" : "response",
-                          sw_body_limit_of(vm->effective->stream, side, sw_slot_of(vm->effective)));
+    int length = snprintf(text, sizeof text, "proxy_set_buffer_bytes was refused: the %s would be longer than %zu bytes", names[type],
+                          sw_body_limit_of(vm->effective->stream, side_of(type), sw_slot_of(vm->effective)));
     sw_logs_add(vm, SW_LOG_WARN, text, (size_t)length);
 }
 
@@ -87,9 +94,9 @@ SW_HOSTCALL(proxy_set_buffer_bytes) {
     sw_buffer *body = body_of(vm, type);
     if (!body) return SW_NOT_FOUND;
     sw_slot *slot = sw_slot_of(vm->effective);
-    if (!sw_slot_may_write_body(vm->effective->stream, slot, (int)type)) return SW_BAD_ARGUMENT;
-    if (grows_too_long(vm, (int)type, body, sw_argument(a, 1), sw_argument(a, 2), length)) {
-        tell_too_long(vm, (int)type);
+    if (!sw_slot_may_write_body(vm->effective->stream, slot, side_of(type))) return SW_BAD_ARGUMENT;
+    if (grows_too_long(vm, side_of(type), body, sw_argument(a, 1), sw_argument(a, 2), length)) {
+        tell_too_long(vm, type);
         return SW_INTERNAL_FAILURE;
     }
     slot->touched = true;

@@ -11,7 +11,7 @@ enum { ADD, REPLACE };
 static const sw_headers *readable(const sw_vm *vm, uint32_t type) {
     if (type > SW_MAP_HTTP_RESPONSE_TRAILERS) return sw_delivered_map(vm, type);
     const sw_stream *stream = sw_effective_stream(vm);
-    if (!stream) return NULL;
+    if (!stream || stream->is_connection) return NULL;
     const sw_side *side = &stream->side[type / 2];
     if (!side->started) return NULL;
     bool is_trailers = type % 2;
@@ -22,7 +22,7 @@ static const sw_headers *readable(const sw_vm *vm, uint32_t type) {
 /* The map to write: headers until they have left, trailers while they, or the last body bytes, pass the filters. */
 static sw_headers *writable(const sw_vm *vm, uint32_t type) {
     sw_stream *stream = sw_effective_stream(vm);
-    if (!stream || stream->logging || type > SW_MAP_HTTP_RESPONSE_TRAILERS) return NULL;
+    if (!stream || stream->is_connection || stream->logging || type > SW_MAP_HTTP_RESPONSE_TRAILERS) return NULL;
     int side = (int)type / 2;
     const sw_side *state = &stream->side[side];
     bool is_trailers = type % 2;

@@ -72,6 +72,7 @@ static int32_t request_useragent(const call *c) { return give_field(c, &c->strea
 static int32_t request_id(const call *c) { return give_field(c, &c->stream->maps[0], "x-request-id"); }
 static int32_t request_protocol(const call *c) {
     static const char *const names[] = {"HTTP/1.1", "HTTP/1.0", "HTTP/2"};
+    if (c->stream->is_connection) return SW_NOT_FOUND;
     const char *name = names[c->stream->protocol];
     return give(c, name, strlen(name));
 }
@@ -122,7 +123,11 @@ static int32_t destination_port(const call *c) {
 static int32_t connection_id(const call *c) {
     return c->stream->client ? give_number(c, (int64_t)c->stream->client->id) : SW_NOT_FOUND;
 }
-static int32_t connection_mtls(const call *c) { return give_bool(c, false); }
+static int64_t find_of_client(const sw_stream *stream, const char *path, size_t length) {
+    const sw_headers *properties = stream->client ? stream->client->properties : NULL;
+    return properties ? sw_headers_find(properties, path, length, 0) : -1;
+}
+static int32_t connection_mtls(const call *c) { return give_bool(c, find_of_client(c->stream, "connection\0mtls", 15) >= 0); }
 static int32_t upstream_address(const call *c) {
     return c->stream->upstream ? give(c, c->stream->upstream->address, c->stream->upstream->address_length) : SW_NOT_FOUND;
 }
@@ -216,7 +221,7 @@ static int32_t from_maps(const call *c, const char *path, size_t length) {
         size_t prefix = maps[i].length;
         if (length < prefix || memcmp(path, maps[i].path, prefix)) continue;
         const sw_headers *map = &c->stream->maps[maps[i].map];
-        if (!c->stream->side[maps[i].map / 2].started) return SW_NOT_FOUND;
+        if (c->stream->is_connection || !c->stream->side[maps[i].map / 2].started) return SW_NOT_FOUND;
         if (length == prefix) return give_map(c, map);
         if (path[prefix] == 0) return give_joined(c, map, path + prefix + 1, length - prefix - 1);
     }
@@ -247,6 +252,8 @@ SW_HOSTCALL(proxy_get_property) {
     if (!c.stream) return SW_NOT_FOUND;
     int32_t status = from_maps(&c, path, length);
     if (status == SW_NOT_FOUND) status = from_exact(&c, &c.stream->state, path, length);
+    if (status == SW_NOT_FOUND && c.stream->client && c.stream->client->properties)
+        status = from_exact(&c, c.stream->client->properties, path, length);
     if (status == SW_NOT_FOUND) status = from_exact(&c, &c.stream->chain->properties, path, length);
     return status;
 }
@@ -256,7 +263,7 @@ static bool is_well_known(const sw_stream *stream, const char *path, size_t leng
         if (rows[i].length == length && !memcmp(rows[i].path, path, length)) return true;
     for (size_t i = 0; i < sizeof maps / sizeof maps[0]; i++)
         if (length >= maps[i].length && !memcmp(maps[i].path, path, maps[i].length)) return true;
-    return sw_headers_find(&stream->chain->properties, path, length, 0) >= 0;
+    return find_of_client(stream, path, length) >= 0 || sw_headers_find(&stream->chain->properties, path, length, 0) >= 0;
 }
 
 /* What filters set is state of this exchange, seen by all of its filters; it grows up to a limit. */

@@ -1,37 +1,41 @@
 /* Host calls that steer an exchange: resume, close, answer. They only note what is wanted; the chain acts on it after
  * the guest has returned, so that no guest is ever entered again from inside its own call. */
+#include "connection.h"
 #include "hostcalls.h"
 #include "message.h"
 
-/* Without a stream there is nothing to do, which is no error (Envoy): SDKs panic on any. */
-static int32_t resume(sw_vm *vm, int side) {
+/* Without a stream of that kind there is nothing to do, which is no error (Envoy): SDKs panic on any. */
+static int32_t resume(sw_vm *vm, bool is_connection, int side) {
     sw_stream *stream = sw_effective_stream(vm);
-    if (stream) sw_slot_resume(stream, sw_slot_of(vm->effective), side);
+    if (stream && stream->is_connection == is_connection) sw_slot_resume(stream, sw_slot_of(vm->effective), side);
     return SW_OK;
 }
 
 SW_HOSTCALL(proxy_continue_stream) {
     uint32_t type = sw_argument(a, 0);
-    if (type == SW_STREAM_DOWNSTREAM) return SW_OK; /* a connection is never paused here */
-    if (type == SW_STREAM_UPSTREAM) return SW_UNIMPLEMENTED;
     if (type > SW_STREAM_UPSTREAM) return SW_BAD_ARGUMENT;
-    return resume(vm, (int)type);
+    return resume(vm, type >= SW_STREAM_DOWNSTREAM, type % SW_SIDES);
 }
 
 SW_HOSTCALL(proxy_continue_request) {
     (void)a;
-    return resume(vm, SW_REQUEST);
+    return resume(vm, false, SW_REQUEST);
 }
 
 SW_HOSTCALL(proxy_continue_response) {
     (void)a;
-    return resume(vm, SW_RESPONSE);
+    return resume(vm, false, SW_RESPONSE);
 }
 
 SW_HOSTCALL(proxy_close_stream) {
     sw_stream *stream = sw_effective_stream(vm);
-    if (sw_argument(a, 0) > SW_STREAM_UPSTREAM) return SW_BAD_ARGUMENT;
+    uint32_t type = sw_argument(a, 0);
+    if (type > SW_STREAM_UPSTREAM) return SW_BAD_ARGUMENT;
     if (!stream || stream->logging) return SW_OK;
+    if (stream->is_connection) {
+        if (type >= SW_STREAM_DOWNSTREAM) sw_connection_close(stream); /* with either end goes the other, as in Envoy */
+        return SW_OK;
+    }
     stream->reset = true;
     sw_stream_wake(stream);
     return SW_OK;
@@ -56,7 +60,7 @@ SW_HOSTCALL(proxy_send_local_response) {
     const char *pairs = sw_guest(vm, sw_argument(a, 5), pairs_length);
     if (!details || !body || !pairs) return SW_INVALID_MEMORY_ACCESS;
     sw_stream *stream = sw_effective_stream(vm);
-    if (!stream || stream->logging || status < 200 || status > 999) return SW_BAD_ARGUMENT;
+    if (!stream || stream->is_connection || stream->logging || status < 200 || status > 999) return SW_BAD_ARGUMENT;
     if (stream->local.pending || stream->local.active || stream->reset) {
         stream->answered_in_vain = true;
         return SW_OK;

@@ -124,9 +124,9 @@ static void announce(sw_stream *stream, int side) {
 }
 
 /* The end of every event: what was asked meanwhile is done, and what dead VMs left; then the flags are made up. */
-static uint32_t leave(sw_stream *stream) {
+uint32_t sw_stream_leave(sw_stream *stream) {
     look_for_dead(stream);
-    while (!stream->reset) {
+    while (!stream->reset && !stream->closing) {
         if (stream->local.pending)
             start_local_response(stream);
         else if (!resume_one(stream))
@@ -137,6 +137,7 @@ static uint32_t leave(sw_stream *stream) {
     } else {
         if (!stream->local.active) announce(stream, SW_REQUEST);
         announce(stream, SW_RESPONSE);
+        if (stream->closing) stream->flags |= SW_CLOSE;
         if (stream->count)
             stream->flags |= blocked(stream, SW_REQUEST) | blocked(stream, SW_RESPONSE);
     }
@@ -144,30 +145,30 @@ static uint32_t leave(sw_stream *stream) {
     return stream->flags | sw_attention();
 }
 
-static void enter(sw_stream *stream) {
+void sw_stream_enter(sw_stream *stream) {
     stream->in_event = true;
     stream->flags = 0;
 }
 
 uint32_t sw_stream_on_headers(sw_stream *stream, int side, bool end_of_stream) {
     if (!stream->open || stream->reset || stream->side[side].started) return 0; /* a local response has started its side */
-    enter(stream);
+    sw_stream_enter(stream);
     stream->side[side].started = true;
     stream->side[side].ended = end_of_stream;
     if (side == SW_RESPONSE && (stream->early_set.count || stream->early_add.count)) merge_early_fields(stream);
     sw_pass_headers(stream, side, 0, end_of_stream);
-    return leave(stream);
+    return sw_stream_leave(stream);
 }
 
 /* What comes after a local response took over, or behind the end, has no one to go to. */
 static bool is_unwanted(const sw_stream *stream, int side) {
-    return !stream->open || stream->reset || stream->local.active || !stream->side[side].started ||
+    return !stream->open || stream->reset || stream->closing || stream->local.active || !stream->side[side].started ||
            stream->side[side].ended;
 }
 
 uint32_t sw_stream_on_body(sw_stream *stream, int side, const char *data, size_t length, bool end_of_stream) {
     if (is_unwanted(stream, side)) return 0;
-    enter(stream);
+    sw_stream_enter(stream);
     stream->bytes[side] += length;
     stream->side[side].ended = end_of_stream;
     sw_buffer_clear(&stream->incoming);
@@ -175,32 +176,32 @@ uint32_t sw_stream_on_body(sw_stream *stream, int side, const char *data, size_t
         stream->reset = true; /* out of memory */
     else
         sw_pass_body(stream, side, 0, &stream->incoming, end_of_stream);
-    return leave(stream);
+    return sw_stream_leave(stream);
 }
 
 uint32_t sw_stream_on_trailers(sw_stream *stream, int side) {
     if (is_unwanted(stream, side)) return 0;
-    enter(stream);
+    sw_stream_enter(stream);
     stream->side[side].ended = stream->side[side].has_trailers = true;
     sw_pass_trailers(stream, side, 0);
-    return leave(stream);
+    return sw_stream_leave(stream);
 }
 
 uint32_t sw_stream_settle(sw_stream *stream) {
     if (!stream->open || stream->in_event) return 0;
-    enter(stream);
-    return leave(stream);
+    sw_stream_enter(stream);
+    return sw_stream_leave(stream);
 }
 
 uint32_t sw_stream_local_response(sw_stream *stream, uint32_t status, const char *pairs, size_t pairs_length,
                                   const char *body, size_t body_length, const char *details, size_t details_length) {
     if (!stream->open || stream->reset || stream->side[SW_RESPONSE].head_out) return 0;
-    enter(stream);
+    sw_stream_enter(stream);
     sw_local_response *local = sw_stream_begin_local_response(stream, status);
     sw_headers_set_pairs(&local->headers, pairs, pairs_length);
     sw_buffer_append(&local->body, body, body_length);
     sw_buffer_append(&local->details, details, details_length);
-    return leave(stream);
+    return sw_stream_leave(stream);
 }
 
 void sw_slot_resume(sw_stream *stream, sw_slot *slot, int side) {

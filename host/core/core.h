@@ -2,6 +2,7 @@
 #pragma once
 #include "buffer.h"
 #include "clock.h"
+#include "connection.h"
 #include "delivery.h"
 #include "engine.h"
 #include "faces.h"

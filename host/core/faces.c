@@ -64,7 +64,7 @@ uint32_t sw_context_streams(const sw_context *context) { return context->referen
 void sw_context_defer_done(sw_context *context, bool pending) { context->done_pending = pending; }
 bool sw_context_is_done_pending(const sw_context *context) { return context->done_pending; }
 
-enum { ALL_EVENTS = (1 << (SW_ON_DELETE + 1)) - 1 };
+enum { ALL_EVENTS = (1 << SW_EVENTS) - 1 };
 
 sw_filter *sw_filter_new_wasm(bool fail_open, bool writes_bodies) {
     sw_filter *filter = calloc(1, sizeof *filter);

@@ -96,9 +96,15 @@ void sw_move_body(sw_stream *stream, sw_buffer *to, sw_buffer *from) {
 }
 
 /* Without a callback for the body there is nothing to wait for but a resume: that is a stop of everything. */
-static bool stops_head_alone(const sw_slot *slot, int side, int32_t result) {
-    return result == STOP_ITERATION && slot->filter->stops_head_alone &&
-           sw_filter_takes(slot, side == SW_REQUEST ? SW_ON_REQUEST_BODY : SW_ON_RESPONSE_BODY);
+static bool stops_head_alone(const sw_stream *stream, const sw_slot *slot, int side, int32_t result) {
+    return result == STOP_ITERATION && !stream->is_connection && slot->filter->stops_head_alone &&
+           sw_filter_takes(slot, sw_body_event(stream, side));
+}
+
+/* Callbacks of connections answer with an Action: whatever is not CONTINUE pauses. No answer can tell the peer that too
+ * much is held, so it is slowed down instead. */
+static int32_t result_of(const sw_stream *stream, int32_t result, int32_t pause) {
+    return stream->is_connection && result > 0 ? pause : result;
 }
 
 void sw_pass_headers(sw_stream *stream, int side, uint16_t at, bool end) {
@@ -107,16 +113,16 @@ void sw_pass_headers(sw_stream *stream, int side, uint16_t at, bool end) {
         sw_slot *slot = sw_slot_at(stream, side, at);
         sw_slot_side *here = &slot->side[side];
         state->head_at = at;
-        if (can_call(stream, slot, side == SW_REQUEST ? SW_ON_REQUEST_HEADERS : SW_ON_RESPONSE_HEADERS)) {
+        if (can_call(stream, slot, sw_head_event(stream, side))) {
             stream->end_of_stream_call = end ? side : -1;
-            int32_t result = sw_filter_headers(stream, slot, side, end);
+            int32_t result = result_of(stream, sw_filter_headers(stream, slot, side, end), STOP_ITERATION);
             stream->end_of_stream_call = -1;
             if (result < 0) sw_fail_exchange(stream, slot);
             if (sw_is_interrupted(stream)) return;
             if (result > 0 && result != CONTINUE_AND_END_STREAM) {
                 here->stopped = SW_STOPPED_HEADERS;
                 here->watermark = result != STOP_ALL_AND_BUFFER;
-                here->sees_body = stops_head_alone(slot, side, result);
+                here->sees_body = stops_head_alone(stream, slot, side, result);
                 here->ended = here->ended_by_head = end;
                 slot->touched = true;
                 return;
@@ -157,7 +163,7 @@ void sw_pass_body(sw_stream *stream, int side, uint16_t at, sw_buffer *data, boo
             if (is_over_limit(stream, side, slot)) overflow(stream, side);
             return;
         }
-        if (!can_call(stream, slot, side == SW_REQUEST ? SW_ON_REQUEST_BODY : SW_ON_RESPONSE_BODY)) {
+        if (!can_call(stream, slot, sw_body_event(stream, side))) {
             if (sw_is_interrupted(stream)) return;
             continue;
         }
@@ -166,7 +172,7 @@ void sw_pass_body(sw_stream *stream, int side, uint16_t at, sw_buffer *data, boo
             overflow(stream, side);
             return;
         }
-        int32_t result = sw_filter_body(stream, slot, side, end);
+        int32_t result = result_of(stream, sw_filter_body(stream, slot, side, end), STOP_AND_WATERMARK);
         if (result < 0) sw_fail_exchange(stream, slot);
         if (sw_is_interrupted(stream)) return;
         if (result != CONTINUE) {

@@ -96,18 +96,25 @@ static void reset_slot(sw_slot *slot) {
     slot->created = slot->touched = slot->skipped = false;
 }
 
+/* Envoy's order: of an exchange the log comes first, of a connection once its filter is done. */
+static void end_filters(sw_stream *stream) {
+    bool has_begun = stream->side[SW_REQUEST].started;
+    for (uint16_t i = 0; i < stream->count && stream->is_connection; i++) sw_filter_done(&stream->slots[i]);
+    for (uint16_t i = 0; i < stream->count && has_begun; i++) sw_filter_log(stream, &stream->slots[i]);
+    for (uint16_t i = 0; i < stream->count; i++) {
+        if (!stream->is_connection) sw_filter_done(&stream->slots[i]);
+        sw_filter_delete_context(stream, &stream->slots[i]);
+    }
+}
+
 uint32_t sw_stream_close(sw_stream *stream) {
     if (!stream->open) return 0;
     if (stream->is_woken) forget_woken(stream);
     stream->in_event = stream->logging = true;
     stream->ended_ns = sw_realtime_ns();
     stream->flags = 0;
-    if (stream->side[SW_REQUEST].started)
-        for (uint16_t i = 0; i < stream->count; i++) sw_filter_log(stream, &stream->slots[i]);
-    for (uint16_t i = 0; i < stream->count; i++) {
-        sw_filter_end(stream, &stream->slots[i]);
-        reset_slot(&stream->slots[i]);
-    }
+    end_filters(stream);
+    for (uint16_t i = 0; i < stream->count; i++) reset_slot(&stream->slots[i]);
     for (int i = 0; i < 4; i++) sw_headers_clear(&stream->maps[i]);
     for (int side = 0; side < SW_SIDES; side++) {
         sw_buffer out = stream->side[side].out;
@@ -119,6 +126,7 @@ uint32_t sw_stream_close(sw_stream *stream) {
     sw_headers_clear(&stream->early_set);
     sw_headers_clear(&stream->early_add);
     sw_headers_clear(&stream->state);
+    stream->is_connection = stream->closing = stream->told_of_close[SW_REQUEST] = stream->told_of_close[SW_RESPONSE] = false;
     stream->open = stream->in_event = stream->logging = stream->reset = stream->failed = false;
     stream->chain = NULL;
     stream->count = 0;

@@ -4,6 +4,7 @@ typedef struct {
     uint16_t address_length, local_address_length;
     int64_t port, local_port;
     uint64_t id;
+    const sw_headers *properties;
 } sw_peer;
 
 sw_filter *sw_filter_new_wasm(bool fail_open, bool writes_bodies);
@@ -33,6 +34,13 @@ const char *sw_stream_take_body(sw_stream *stream, int side, size_t *length);
 bool sw_stream_is_paused(const sw_stream *stream, int side);
 const char *sw_stream_details(const sw_stream *stream, size_t *length);
 int64_t sw_stream_next_woken(void);
+
+/* TCP connections: see connection.h. */
+int sw_connection_open(sw_stream *stream, uint32_t owner, const sw_chain *chain, const sw_peer *client);
+uint32_t sw_connection_on_new(sw_stream *stream);
+uint32_t sw_connection_on_data(sw_stream *stream, int side, const char *data, size_t length, bool end_of_stream);
+uint32_t sw_connection_on_close(sw_stream *stream, int side, uint32_t peer);
+int sw_native_close(sw_stream *stream);
 
 /* For filters in Python: what a host call is to a guest. Statuses are those of the ABI. */
 const char *sw_native_body(const sw_stream *stream, uint16_t filter, int side, size_t *length);

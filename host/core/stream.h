@@ -1,4 +1,5 @@
-/* One HTTP exchange through a chain of filters. No I/O: events come in, flags say what may leave.
+/* One HTTP exchange, or one TCP connection (connection.h), through a chain of filters. No I/O: events come in, flags say
+ * what may leave.
  *
  * A filter is a plugin's part in a chain; a chain is shared by all exchanges of a route. Each side (request, response)
  * of an exchange passes the filters in its order. A filter that pauses keeps what arrives in a buffer of its own, so
@@ -13,7 +14,7 @@ enum { SW_REQUEST = 0, SW_RESPONSE = 1, SW_SIDES = 2 };
 enum {
     SW_REQUEST_HEAD = 1, SW_REQUEST_BODY = 2, SW_REQUEST_END = 4,
     SW_RESPONSE_HEAD = 8, SW_RESPONSE_BODY = 16, SW_RESPONSE_END = 32,
-    SW_LOCAL_RESPONSE = 64, SW_RESET = 128, SW_REQUEST_BLOCKED = 256, SW_RESPONSE_BLOCKED = 512,
+    SW_LOCAL_RESPONSE = 64, SW_CLOSE = 64 /* of a connection */, SW_RESET = 128, SW_REQUEST_BLOCKED = 256, SW_RESPONSE_BLOCKED = 512,
     SW_REQUEST_TRAILERS = 1024, SW_RESPONSE_TRAILERS = 2048, /* with END: there are trailers */
     SW_LOGS = 4096, SW_WOKEN = 8192, SW_VM_DIED = 16384, SW_TICKS = 32768, /* to be seen to behind the event */
     SW_DRAINED = 65536, /* the last stream has left a plugin context that is to end */
@@ -27,6 +28,8 @@ typedef enum { SW_FAIL_CLOSED, SW_FAIL_OPEN } sw_fail_policy; /* for streams in 
 enum {
     SW_ON_REQUEST_HEADERS, SW_ON_REQUEST_BODY, SW_ON_REQUEST_TRAILERS,
     SW_ON_RESPONSE_HEADERS, SW_ON_RESPONSE_BODY, SW_ON_RESPONSE_TRAILERS, SW_ON_LOG, SW_ON_DELETE,
+    SW_ON_NEW_CONNECTION, SW_ON_DOWNSTREAM_DATA, SW_ON_UPSTREAM_DATA, SW_ON_DOWNSTREAM_CLOSE, SW_ON_UPSTREAM_CLOSE,
+    SW_EVENTS
 };
 
 typedef struct sw_filter {
@@ -56,6 +59,7 @@ typedef struct sw_peer {
     uint16_t address_length, local_address_length;
     int64_t port, local_port;
     uint64_t id;
+    const sw_headers *properties; /* of its TLS: exact names, encoded values; NULL = none */
 } sw_peer;
 
 typedef enum { SW_PASSING, SW_STOPPED_HEADERS, SW_STOPPED_BODY, SW_STOPPED_TRAILERS } sw_stop;
@@ -100,6 +104,9 @@ typedef struct sw_stream {
     sw_slot *slots;
     uint16_t slots_size, count;
     bool open, logging, in_event, reset, is_woken, failed;
+    bool is_connection;          /* its body bytes are those of a TCP connection, and it has no heads */
+    bool closing;                /* a filter has closed the connection: nothing comes in any more */
+    bool told_of_close[SW_SIDES];
     const sw_slot *called;       /* whose callback of headers, body or trailers runs now, and of which side */
     int called_side;
     bool answered_in_vain;       /* that callback has sent an answer behind the one that won */
@@ -119,6 +126,15 @@ typedef struct sw_stream {
 
 static inline sw_headers *sw_headers_of(sw_stream *stream, int side) { return &stream->maps[2 * side]; }
 static inline sw_headers *sw_trailers_of(sw_stream *stream, int side) { return &stream->maps[2 * side + 1]; }
+/* The event of a side's beginning, and that of its bytes. */
+static inline int sw_head_event(const sw_stream *stream, int side) {
+    if (stream->is_connection) return SW_ON_NEW_CONNECTION;
+    return side == SW_REQUEST ? SW_ON_REQUEST_HEADERS : SW_ON_RESPONSE_HEADERS;
+}
+static inline int sw_body_event(const sw_stream *stream, int side) {
+    if (stream->is_connection) return side == SW_REQUEST ? SW_ON_DOWNSTREAM_DATA : SW_ON_UPSTREAM_DATA;
+    return side == SW_REQUEST ? SW_ON_REQUEST_BODY : SW_ON_RESPONSE_BODY;
+}
 static inline sw_slot *sw_slot_of(sw_context *context) { return &context->stream->slots[context->filter]; }
 
 /* stream.c: life of an exchange */
@@ -126,7 +142,7 @@ sw_stream *sw_stream_new(void);
 void sw_stream_delete(sw_stream *stream);
 sw_headers *sw_stream_map(sw_stream *stream, int type);
 int sw_stream_open(sw_stream *stream, uint32_t owner, const sw_chain *chain, const sw_peer *client);
-/* on_log, on_done, on_delete; the stream can be opened again. Returns flags (SW_LOGS, SW_WOKEN, SW_VM_DIED). */
+/* on_log, on_done, on_delete, or for a connection on_done, on_log, on_delete; the stream can be opened again. Returns flags (SW_LOGS, SW_WOKEN, SW_VM_DIED). */
 uint32_t sw_stream_close(sw_stream *stream);
 void sw_stream_set_upstream(sw_stream *stream, const sw_peer *upstream);
 
@@ -134,6 +150,9 @@ void sw_stream_set_upstream(sw_stream *stream, const sw_peer *upstream);
 uint32_t sw_stream_on_headers(sw_stream *stream, int side, bool end_of_stream);
 uint32_t sw_stream_on_body(sw_stream *stream, int side, const char *data, size_t length, bool end_of_stream);
 uint32_t sw_stream_on_trailers(sw_stream *stream, int side);
+/* Around every event: the second does what was asked meanwhile, and makes up the flags. */
+void sw_stream_enter(sw_stream *stream);
+uint32_t sw_stream_leave(sw_stream *stream);
 /* Carries out what was asked from elsewhere: resumes, a local response, a close; or what its dead VM makes of it. */
 uint32_t sw_stream_settle(sw_stream *stream);
 /* The host's own answer (404, 502, …), which passes the response filters as a plugin's does. */
@@ -160,7 +179,12 @@ int32_t sw_filter_headers(sw_stream *stream, sw_slot *slot, int side, bool end_o
 int32_t sw_filter_body(sw_stream *stream, sw_slot *slot, int side, bool end_of_stream);
 int32_t sw_filter_trailers(sw_stream *stream, sw_slot *slot, int side);
 void sw_filter_log(sw_stream *stream, sw_slot *slot);
-void sw_filter_end(sw_stream *stream, sw_slot *slot);
+/* A side of a connection is closed, by its peer or by us (the ABI's peer type). */
+void sw_filter_closed(sw_stream *stream, sw_slot *slot, int side, uint32_t peer);
+/* on_done. Its answer counts for plugin contexts only: a stream ends whatever its filter says, as in Envoy. */
+void sw_filter_done(sw_slot *slot);
+/* on_delete; the context is no more. */
+void sw_filter_delete_context(sw_stream *stream, sw_slot *slot);
 bool sw_filter_takes(const sw_slot *slot, int event);
 /* A body may be written while it is in the filter's hands: in its body callbacks, while the filter holds it, and where
  * the message has none of its own, in the header callback. */

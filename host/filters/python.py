@@ -11,11 +11,11 @@ from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from abi.pairs import encode_pairs
-from abi.types import Action
+from abi.types import Action, PeerType
 from host._core import ffi, lib
 from host.headers import HeaderMap
 from host.plugin import streams
-from host.stream import HttpStream
+from host.stream import HttpStream, Stream
 
 log = logging.getLogger("sluiceway.filter")
 
@@ -23,14 +23,54 @@ _REQUEST, _RESPONSE = 0, 1
 _WHOLE = (1 << 63) - 1
 
 
-class FilterContext:
-    """One filter's hold on one exchange. `data` is the filter's own."""
+def get_body(stream: Stream, index: int, side: int) -> bytes:
+    """Return the bytes of a side that are in the hands of the filter with that index."""
+    length = ffi.new("size_t *")
+    text = lib.sw_native_body(stream.native, index, side, length)
+    return bytes(ffi.unpack(text, length[0])) if length[0] else b""
 
-    __slots__ = ("_index", "data", "stream")
 
-    def __init__(self, stream: HttpStream, index: int) -> None:
+def set_body(stream: Stream, index: int, side: int, data: bytes) -> None:
+    """Put others in their place. Raises RuntimeError when they are not in its hands."""
+    if lib.sw_native_set_body(stream.native, index, side, 0, _WHOLE, data, len(data)):
+        raise RuntimeError("a body can be changed in its own callbacks and while the filter holds it")
+
+
+class Hold:
+    """What a filter's hold on an exchange, and that on a connection, have in common."""
+
+    __slots__ = ("_index", "stream")
+
+    def __init__(self, stream: Stream, index: int) -> None:
         self.stream = stream
         self._index = index
+
+    def get_property(self, path: bytes) -> bytes | None:
+        """Return what filters and plugins have set under this path (NUL between segments)."""
+        value, length = ffi.new("char const **"), ffi.new("size_t *")
+        if lib.sw_native_get_state(self.stream.native, path, len(path), value, length):
+            return None
+        return bytes(ffi.unpack(value[0], length[0])) if length[0] else b""
+
+    def set_property(self, path: bytes, value: bytes) -> None:
+        """Set state of this exchange or connection, which plugins read with proxy_get_property."""
+        lib.sw_native_set_state(self.stream.native, path, len(path), value, len(value))
+
+    @staticmethod
+    def _wake() -> None:
+        # Inside a callback nothing waits: the exchange settles itself behind it.
+        streams.settle_woken()
+
+
+class FilterContext(Hold):
+    """One filter's hold on one exchange. `data` is the filter's own."""
+
+    __slots__ = ("data",)
+
+    stream: HttpStream
+
+    def __init__(self, stream: HttpStream, index: int) -> None:
+        super().__init__(stream, index)
         self.data: Any = None
 
     @property
@@ -60,29 +100,20 @@ class FilterContext:
         It can be set in on_request_body, while the filter holds the request, and in on_request_headers when the request
         has no body. Raises RuntimeError at other times.
         """
-        return self._body(_REQUEST)
+        return get_body(self.stream, self._index, _REQUEST)
 
     @request_body.setter
     def request_body(self, data: bytes) -> None:
-        self._set_body(_REQUEST, data)
+        set_body(self.stream, self._index, _REQUEST, data)
 
     @property
     def response_body(self) -> bytes:
         """As `request_body`."""
-        return self._body(_RESPONSE)
+        return get_body(self.stream, self._index, _RESPONSE)
 
     @response_body.setter
     def response_body(self, data: bytes) -> None:
-        self._set_body(_RESPONSE, data)
-
-    def _body(self, side: int) -> bytes:
-        length = ffi.new("size_t *")
-        text = lib.sw_native_body(self.stream.native, self._index, side, length)
-        return bytes(ffi.unpack(text, length[0])) if length[0] else b""
-
-    def _set_body(self, side: int, data: bytes) -> None:
-        if lib.sw_native_set_body(self.stream.native, self._index, side, 0, _WHOLE, data, len(data)):
-            raise RuntimeError("a body can be changed in its own callbacks and while the filter holds it")
+        set_body(self.stream, self._index, _RESPONSE, data)
 
     def respond(
         self, status: int, headers: Iterable[tuple[bytes, bytes]] = (), body: bytes = b"", details: str = ""
@@ -117,22 +148,6 @@ class FilterContext:
         """Abort the exchange."""
         lib.sw_native_reset(self.stream.native)
         self._wake()
-
-    def get_property(self, path: bytes) -> bytes | None:
-        """Return what filters and plugins have set under this path (NUL between segments)."""
-        value, length = ffi.new("char const **"), ffi.new("size_t *")
-        if lib.sw_native_get_state(self.stream.native, path, len(path), value, length):
-            return None
-        return bytes(ffi.unpack(value[0], length[0])) if length[0] else b""
-
-    def set_property(self, path: bytes, value: bytes) -> None:
-        """Set state of this exchange, which plugins read with proxy_get_property."""
-        lib.sw_native_set_state(self.stream.native, path, len(path), value, len(value))
-
-    @staticmethod
-    def _wake() -> None:
-        # Inside a callback nothing waits: the exchange settles itself behind it.
-        streams.settle_woken()
 
 
 class PythonFilter:
@@ -211,6 +226,8 @@ class PythonFilterAdapter:
 
     __slots__ = ("callbacks", "filter", "native")
 
+    context_type = FilterContext
+
     def __init__(self, filter_: PythonFilter, *, access_logger: bool = False) -> None:
         """`access_logger`: the filter sees on_log and on_delete alone."""
         self.filter = filter_
@@ -226,20 +243,24 @@ class PythonFilterAdapter:
         """Nothing is left behind: Python filters log for themselves."""
 
 
+_FIRST_CLOSE = 11  # events from here on tell of a closed connection, and bring along who closed it
+
+
 def _failed(kind: type[BaseException], error: BaseException, trace: Any) -> None:
     log.error("a filter in Python failed", exc_info=(kind, error, trace))
 
 
 @ffi.def_extern(name="sw_call_native_filter", error=-1, onerror=_failed)  # type: ignore[untyped-decorator]
-def _call(number: int, index: int, event: int, _length: int, end_of_stream: int) -> int:
-    """The core's one way in: the event of an exchange to one filter. -1 fails the exchange."""
+def _call(number: int, index: int, event: int, what: int, end_of_stream: int) -> int:
+    """The core's one way in: the event of an exchange or connection to one filter. -1 fails it."""
     stream = streams.stream_of(number)
-    assert isinstance(stream, HttpStream)
+    assert isinstance(stream, Stream)
+    filter_: Any = stream.chain.filters[index]
     contexts = stream.user_state
     if contexts is None:
         contexts = stream.user_state = {}
     context = contexts.get(index)
     if context is None:
-        context = contexts[index] = FilterContext(stream, index)
-    filter_: Any = stream.chain.filters[index]
-    return filter_.callbacks[event](context, bool(end_of_stream)) or 0
+        context = contexts[index] = filter_.context_type(stream, index)
+    argument = bool(end_of_stream) if event < _FIRST_CLOSE else PeerType(what)
+    return filter_.callbacks[event](context, argument) or 0

@@ -7,6 +7,7 @@ show, a `ProxyServer` runs one in a process of its own, and an `UpstreamServer` 
 
 from host.store import Stores
 from host.testing.chain import ChainHost, WasmPlugin
+from host.testing.connection import HostedConnection
 from host.testing.plugin import PluginHost
 from host.testing.server import ProxyServer
 from host.testing.services import HostEvent, PluginLine
@@ -17,6 +18,7 @@ from host.testing.upstream import UpstreamServer
 __all__ = [
     "ChainHost",
     "HostEvent",
+    "HostedConnection",
     "HostedStream",
     "LocalResponse",
     "Message",

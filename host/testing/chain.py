@@ -10,11 +10,13 @@ from dataclasses import dataclass, field
 from abi.types import LogLevel
 from host.chain import BodyLimits, Filter, FilterChain
 from host.errors import PluginError
+from host.filters.connection import ConnectionFilter, ConnectionFilterAdapter
 from host.filters.python import PythonFilter, PythonFilterAdapter
 from host.filters.wasm import WasmFilter
 from host.peer import ConnectionInfo
 from host.plugin.plugin import FailurePolicy, Key, Plugin, PluginSettings
 from host.store import Stores
+from host.testing.connection import HostedConnection
 from host.testing.modules import Configuration, Wasm, default_name, encode_configuration, load_module
 from host.testing.services import HostEvent, ManualServices, PluginLine
 from host.testing.shared import SharedData, SharedQueue
@@ -68,7 +70,7 @@ class ChainHost:
 
     def __init__(
         self,
-        filters: Sequence[WasmPlugin | PythonFilter],
+        filters: Sequence[WasmPlugin | PythonFilter | ConnectionFilter],
         *,
         reverse_response: bool = False,
         hold_response_head: bool = True,
@@ -89,7 +91,7 @@ class ChainHost:
         self.plugins: dict[str, Plugin] = {}
         self._vms: deque[WasmVM] = deque(maxlen=8)
         self._filters: list[Filter] = []
-        self._open: list[HostedStream] = []
+        self._open: list[HostedStream | HostedConnection] = []
         try:
             for item in filters:
                 self._filters.append(self._filter(item))
@@ -107,9 +109,11 @@ class ChainHost:
         )
         self._after()
 
-    def _filter(self, item: WasmPlugin | PythonFilter) -> Filter:
+    def _filter(self, item: WasmPlugin | PythonFilter | ConnectionFilter) -> Filter:
         if isinstance(item, PythonFilter):
             return PythonFilterAdapter(item)
+        if isinstance(item, ConnectionFilter):
+            return ConnectionFilterAdapter(item)
         settings = item.settings()
         plugin = self.plugins.get(settings.name)
         if plugin is None:
@@ -140,7 +144,7 @@ class ChainHost:
         request_id: str = "",
     ) -> HostedStream:
         """Begin an exchange. `upstream` is the node that answers; requests are numbered where no id is given."""
-        self._open = [stream for stream in self._open if stream.is_open]
+        self._sort_out(ConnectionFilterAdapter)
         stream = HostedStream(
             self.chain,
             self._after,
@@ -150,6 +154,31 @@ class ChainHost:
         )
         self._open.append(stream)
         return stream
+
+    def connection(
+        self,
+        *,
+        client: ConnectionInfo | None = None,
+        upstream: ConnectionInfo | None = None,
+        request_id: str = "",
+    ) -> HostedConnection:
+        """Begin a TCP connection, whose first event is `new_connection`. `upstream` is the node that it will get."""
+        self._sort_out(PythonFilterAdapter)
+        connection = HostedConnection(
+            self.chain,
+            self._after,
+            request_id=request_id or f"connection-{next(self._requests)}",
+            client=client if client is not None else ConnectionInfo(_CLIENT, _GATEWAY),
+            upstream=upstream,
+        )
+        self._open.append(connection)
+        return connection
+
+    def _sort_out(self, unfit: type[PythonFilterAdapter | ConnectionFilterAdapter]) -> None:
+        """Forget what has been closed. Raises TypeError where a filter is for streams of the other kind."""
+        if any(isinstance(filter_, unfit) for filter_ in self._filters):
+            raise TypeError("a PythonFilter takes HTTP streams, a ConnectionFilter connections")
+        self._open = [stream for stream in self._open if stream.is_open]
 
     # --- time
 

@@ -59,10 +59,16 @@ def test_a_body_is_writable_in_its_own_phase_alone() -> None:
     )
 
 
-@pytest.mark.parametrize("kind", [2, 3, 4, 5, 6, 7, 8, 9, ALL])
+@pytest.mark.parametrize("kind", [4, 5, 6, 7, 8, 9, ALL])
 def test_other_buffers_cannot_be_written(kind: int) -> None:
     """Configurations and what calls bring are read-only."""
     assert in_phases("proxy_set_buffer_bytes", kind, 0, 0, b"x") == expect(Status.BAD_ARGUMENT)
+
+
+@pytest.mark.parametrize("kind", [2, 3])
+def test_an_exchange_has_no_data_of_a_connection(kind: int) -> None:
+    """Buffers 2 and 3 are there for TCP connections."""
+    assert in_phases("proxy_set_buffer_bytes", kind, 0, 0, b"x") == expect(Status.NOT_FOUND)
 
 
 def test_edits_of_one_callback_add_up() -> None:

@@ -24,4 +24,4 @@ def test_the_examples_run_as_a_reader_runs_them() -> None:
     command = [sys.executable, "-W", "error", "-m", "pytest", "-q", "-p", "no:cacheprovider", str(EXAMPLE)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=50, cwd=ROOT, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "8 passed" in done.stdout
+    assert "9 passed" in done.stdout

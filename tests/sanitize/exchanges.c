@@ -1,5 +1,6 @@
 #include "exchanges.h"
 
+#include "connection.h"
 #include "faces.h"
 #include "native.h"
 
@@ -37,7 +38,12 @@ static void after(exchange *e, uint32_t flags) {
         CHECK(!(flags & side_flags));
         CHECK(!e->is_passive || memory_failures); /* nobody asked for it */
     }
-    if (flags & SW_LOCAL_RESPONSE) {
+    if (e->is_closing) CHECK(!(flags & side_flags)); /* what had left went with the event that closed */
+    if (e->is_connection) {
+        CHECK(!(flags & (SW_RESPONSE_HEAD | SW_REQUEST_TRAILERS | SW_RESPONSE_TRAILERS)));
+        e->is_closing |= (flags & SW_CLOSE) != 0;
+        CHECK(!e->is_closing || !e->is_passive);
+    } else if (flags & SW_LOCAL_RESPONSE) {
         CHECK(!e->head_out[SW_RESPONSE]);
         CHECK(!e->is_passive || memory_failures); /* nobody asked for it */
         e->is_local = true;
@@ -46,7 +52,7 @@ static void after(exchange *e, uint32_t flags) {
     check_side(e, SW_REQUEST, flags);
     check_side(e, SW_RESPONSE, flags);
     CHECK(!e->stream->in_event && (!e->stream->local.pending || e->stream->reset));
-    if (e->head_out[SW_RESPONSE]) CHECK(sw_headers_find(sw_stream_map(e->stream, 2), ":status", 7, 0) >= 0 || memory_failures);
+    if (e->head_out[SW_RESPONSE] && !e->is_connection) CHECK(sw_headers_find(sw_stream_map(e->stream, 2), ":status", 7, 0) >= 0 || memory_failures);
     settle_woken();
 }
 
@@ -73,6 +79,11 @@ void exchange_open(exchange *e, const sw_chain *chain, bool is_passive) {
     if (!stream) return;
     *e = (exchange){.stream = stream, .owner = (uint32_t)(e - exchanges), .is_passive = is_passive};
     streams_by_owner[e->owner] = stream;
+    if (one_in(3)) {
+        e->is_connection = e->head_out[SW_RESPONSE] = e->started[SW_RESPONSE] = true;
+        e->is_open = sw_connection_open(stream, e->owner, chain, NULL) == 0;
+        return;
+    }
     e->is_open = sw_stream_open(stream, e->owner, chain, NULL) == 0;
     add(e, 0, ":method", "POST");
     add(e, 0, ":path", "/");
@@ -139,15 +150,39 @@ static void absurd(exchange *e) {
     }
 }
 
+static void data(exchange *e, int side) {
+    size_t length = chance(one_in(10) ? 3000 : 40);
+    char *bytes = malloc(length);
+    for (size_t i = 0; i < length; i++) bytes[i] = byte_at(side, e->in[side] + i);
+    e->in[side] += length;
+    e->ended[side] = one_in(4);
+    after(e, sw_connection_on_data(e->stream, side, bytes, length, e->ended[side]));
+    free(bytes);
+}
+
+static void new_connection(exchange *e) {
+    e->started[SW_REQUEST] = true;
+    after(e, sw_connection_on_new(e->stream));
+}
+
+static void connection_event(exchange *e) {
+    int side = (int)chance(2);
+    if (one_in(30)) after(e, sw_connection_on_close(e->stream, side, chance(3))); /* bytes may follow: filters hold some */
+    else if (!e->started[SW_REQUEST]) new_connection(e);
+    else if (one_in(60)) e->is_passive = false, data(e, side); /* behind the end, too */
+    else if (!e->ended[side]) data(e, side);
+}
+
 void exchange_event(exchange *e) {
     int side = e->started[SW_REQUEST] && one_in(2) ? SW_RESPONSE : SW_REQUEST;
-    if (one_in(60)) return absurd(e);
-    if (one_in(60)) return local_response(e);
+    if (!e->is_connection && one_in(60)) return absurd(e);
+    if (!e->is_connection && one_in(60)) return local_response(e);
     if (one_in(8)) { /* a pause that ends from elsewhere */
         sw_native_resume(e->stream, (uint16_t)chance(MOST_FILTERS), (int)chance(2));
         return settle_woken();
     }
     if (one_in(10)) return exchange_settle(e);
+    if (e->is_connection) return connection_event(e);
     if (!e->started[side]) {
         if (side == SW_REQUEST || e->head_out[SW_REQUEST]) headers(e, side);
     } else if (!e->ended[side]) {
@@ -158,6 +193,9 @@ void exchange_event(exchange *e) {
 
 void exchange_must_finish(exchange *e) {
     if (!e->is_open || !e->is_passive || memory_failures) return;
+    if (e->is_connection && !e->started[SW_REQUEST]) new_connection(e);
+    for (int side = 0; e->is_connection && side < SW_SIDES; side++)
+        while (!e->ended[side]) data(e, side);
     while (!e->ended[SW_REQUEST] || !e->ended[SW_RESPONSE]) {
         int side = e->ended[SW_REQUEST] ? SW_RESPONSE : SW_REQUEST;
         if (side == SW_RESPONSE && !e->head_out[SW_REQUEST]) break; /* still held back: there is no upstream yet */

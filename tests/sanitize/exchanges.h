@@ -1,4 +1,4 @@
-/* Exchanges under test: what they were given, what left them, and what must hold after every event. */
+/* Exchanges and connections under test: what they were given, what left them, and what must hold after every event. */
 #pragma once
 #include "harness.h"
 
@@ -7,7 +7,7 @@ enum { MOST_EXCHANGES = 4, MOST_FILTERS = 4 };
 typedef struct {
     sw_stream *stream;
     uint32_t owner;
-    bool is_open, is_passive, is_reset, is_local;
+    bool is_connection, is_open, is_passive, is_reset, is_local, is_closing;
     bool head_out[SW_SIDES], end_out[SW_SIDES], started[SW_SIDES], ended[SW_SIDES];
     size_t in[SW_SIDES], out[SW_SIDES];
 } exchange;

@@ -1,5 +1,6 @@
-/* Walks through exchanges: several at once, on shared chains of filters of both kinds, whose guests and Python filters
+/* Walks through exchanges and connections: several at once, on shared chains of filters of both kinds, whose guests and Python filters
  * pause, resume, answer, reset, write and fail at random; plugins whose VM died get another one. */
+#include "connection.h"
 #include "exchanges.h"
 #include "faces.h"
 #include "logs.h"
@@ -18,19 +19,20 @@ static struct {
 static int32_t play_native_at_random(sw_stream *stream, uint16_t filter, int event, bool end) {
     (void)end;
     bool is_over = event == SW_ON_LOG || event == SW_ON_DELETE;
-    int side = event >= SW_ON_RESPONSE_HEADERS;
+    bool is_new = event == SW_ON_NEW_CONNECTION, is_close = event > SW_ON_UPSTREAM_DATA;
+    int side = event >= SW_ON_RESPONSE_HEADERS && event != SW_ON_DOWNSTREAM_DATA && !is_new;
     size_t length;
     if (!is_over) sw_native_body(stream, filter, side, &length);
     if (one_in(20)) settle_woken(); /* its resume_… methods do so inside of the callback */
-    if (world.passive || is_over) return (int32_t)chance(3);
+    if (world.passive || is_over || is_close) return (int32_t)chance(3);
     switch (chance(20)) {
     case 0: sw_native_set_body(stream, filter, side, chance(9), chance(9), "native", chance(7)); break;
     case 1: sw_native_resume(stream, filter, (int)chance(2)); break;
     case 2: sw_native_set_state(stream, "my\0state", 8, "native", chance(7)); break;
-    case 3: if (one_in(4)) sw_native_reset(stream); break;
+    case 3: if (one_in(4)) one_in(2) ? sw_native_reset(stream) : sw_native_close(stream); break;
     case 4: sw_native_local_response(stream, 403, NULL, 0, "forbidden", chance(10), "d", 1); break;
     case 5: if (world.traps) return -1; break;
-    case 6: sw_headers_set(sw_stream_map(stream, 2 * side), "x-native", 8, "1", 1); break;
+    case 6: if (!stream->is_connection) sw_headers_set(sw_stream_map(stream, 2 * side), "x-native", 8, "1", 1); break;
     }
     return (int32_t)chance(5);
 }
@@ -81,7 +83,7 @@ static void set_up(void) {
     for (int i = 0; i < PLUGINS; i++) start_plugin(i);
     for (int i = 0; i < MOST_FILTERS; i++) {
         w.plugin_of[i] = one_in(3) ? -1 : (int)chance(PLUGINS);
-        w.filters[i] = w.plugin_of[i] < 0 ? sw_filter_new_native(chance(256)) : sw_filter_new_wasm(one_in(2), one_in(2));
+        w.filters[i] = w.plugin_of[i] < 0 ? sw_filter_new_native(chance(1 << SW_EVENTS) | 1 << SW_ON_NEW_CONNECTION) : sw_filter_new_wasm(one_in(2), one_in(2));
         CHECK(w.filters[i]);
         sw_filter_stop_head_alone(w.filters[i], one_in(2));
         if (one_in(10)) sw_filter_only_log(w.filters[i]);

@@ -130,7 +130,9 @@ const stub_export random_exports[] = {
     ROW("proxy_on_log", 1, 0), ROW("proxy_on_delete", 1, 0), ROW("proxy_on_vm_start", 2, 1),
     ROW("proxy_on_configure", 2, 1), ROW("proxy_on_tick", 1, 0), ROW("proxy_on_request_headers", 3, 1),
     ROW("proxy_on_request_body", 3, 1), ROW("proxy_on_request_trailers", 2, 1), ROW("proxy_on_response_headers", 3, 1),
-    ROW("proxy_on_response_body", 3, 1), ROW("proxy_on_response_trailers", 2, 1), ROW("_start", 0, 0),
+    ROW("proxy_on_response_body", 3, 1), ROW("proxy_on_response_trailers", 2, 1), ROW("proxy_on_new_connection", 1, 1),
+    ROW("proxy_on_downstream_data", 3, 1), ROW("proxy_on_upstream_data", 3, 1),
+    ROW("proxy_on_downstream_connection_close", 2, 0), ROW("proxy_on_upstream_connection_close", 2, 0), ROW("_start", 0, 0),
     ROW("proxy_on_http_call_response", 5, 0), ROW("proxy_on_foreign_function", 3, 0),
 };
 enum { RANDOM_EXPORTS = sizeof random_exports / sizeof *random_exports };
