@@ -19,6 +19,7 @@ from typing import Self
 import uvloop
 
 from host.assembly import Assembly, Surroundings, assemble
+from host.callouts import Callouts
 from host.code.remote import NEGATIVE_SECONDS
 from host.config import Config, HttpLimits, Listen
 from host.errors import ConfigError, ListenError, Problem
@@ -77,10 +78,13 @@ class Proxy:
         """
         loop = asyncio.get_running_loop()
         bound = list(sockets) if sockets is not None else bind(self.config.listen)
-        self._services = LoopServices(loop, self._log)
         self.reopen_access_log()
         deadlines = Deadlines(loop.time)
-        self._around = Surroundings(self._services, deadlines, TcpDialer(), self._cache or ModuleCache())
+        callouts = Callouts(deadlines)
+        self._services = LoopServices(loop, self._log, callouts=callouts)
+        self._around = Surroundings(
+            self._services, deadlines, TcpDialer(), callouts, self._cache or ModuleCache()
+        )
         try:
             self._assembly = await assemble(self.config, self._around)
             _tell(self._assembly)
@@ -181,6 +185,8 @@ class Proxy:
         if self._access_file is not None:
             self._access_file.close()
             self._access_file = self._access_log = None
+        if self._around is not None:
+            self._around.callouts.close()
         if self._services is not None:
             self._services.close()
 

@@ -13,7 +13,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from abi.types import LogLevel
+from host.callouts import Callouts
 from host.log import Log
+from host.plugin.callouts import HttpCall
+from host.plugin.services import CallInFlight
 from host.store import Stores
 from host.wasm.engine import bind_thread
 
@@ -39,13 +42,21 @@ class LoopServices:
     """`host.plugin.services.Services` of a worker, and its helper threads for what would hold up the loop."""
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, log: Log | None = None, stores: Stores | None = None
+        self,
+        loop: asyncio.AbstractEventLoop,
+        log: Log | None = None,
+        stores: Stores | None = None,
+        callouts: Callouts | None = None,
     ) -> None:
-        """`stores`: shared data and queues, of this process alone if None; they are closed with the services."""
+        """Without `log` lines of guests are dropped, without `callouts` no upstream is known to them.
+
+        `stores`: shared data and queues, of this process alone if None; they are closed with the services.
+        """
         bind_thread()
         self.stores = stores if stores is not None else Stores()
         self._loop = loop
         self._log = log
+        self._callouts = callouts
         self._waiting: deque[Callable[[], None]] = deque()
         self._is_coming = False
         self._lock = threading.RLock()  # the garbage collector may call `soon` in the midst of `soon`
@@ -108,6 +119,14 @@ class LoopServices:
     def event(self, level: LogLevel, message: str, plugin: str) -> None:
         """Write a line of the host's own about a plugin."""
         logger.log(_LEVELS[level], message, extra={"fields": {"plugin": plugin}})
+
+    def has_upstream(self, name: str) -> bool:
+        """Whether a configuration in use has an upstream of this name or id."""
+        return self._callouts is not None and name in self._callouts.directory
+
+    def http_call(self, call: HttpCall) -> CallInFlight | None:
+        """Send the call's request."""
+        return self._callouts.send(call) if self._callouts is not None else None
 
     def close(self) -> None:
         """Build no more VMs."""

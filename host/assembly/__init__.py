@@ -12,15 +12,16 @@ from dataclasses import dataclass, field
 from host.assembly.code import ModuleLoader
 from host.assembly.plugins import Plugins, PythonFilters
 from host.assembly.routes import Routes
+from host.assembly.upstreams import Upstreams
+from host.callouts import Callouts
 from host.config import Config, WasmPlugin
-from host.config import Upstream as UpstreamConfig
 from host.errors import Problem
 from host.exchange import Route
 from host.http.deadlines import Deadlines
 from host.plugin.plugin import Plugin
 from host.router import Router
 from host.services import LoopServices
-from host.upstream.upstream import Dialer, Upstream
+from host.upstream.upstream import Dialer
 from host.wasm.cache import ModuleCache
 
 _BATCH = 64  # routes that are made between two looks at the event loop
@@ -33,6 +34,7 @@ class Surroundings:
     services: LoopServices
     deadlines: Deadlines
     dialer: Dialer
+    callouts: Callouts
     cache: ModuleCache = field(default_factory=ModuleCache)
 
 
@@ -50,7 +52,8 @@ class Assembly:
     unmatched: Route | None
     plugins: dict[WasmPlugin, Plugin]
     python_filters: PythonFilters
-    upstreams: dict[UpstreamConfig, Upstream]
+    upstreams: Upstreams
+    callouts: Callouts
     problems: list[Problem]
     unavailable: list[str]
     awaits_code: bool
@@ -60,8 +63,11 @@ class Assembly:
         for entry, plugin in self.plugins.items():
             if successor is None or successor.plugins.get(entry) is not plugin:
                 plugin.retire()
-        for key, upstream in self.upstreams.items():
-            if successor is None or successor.upstreams.get(key) is not upstream:
+        self.callouts.directory.remove(self.upstreams)
+        if successor is not None:
+            successor.upstreams.forget_earlier()
+        for key, upstream in self.upstreams.made.items():
+            if successor is None or successor.upstreams.made.get(key) is not upstream:
                 upstream.close()
 
     def close(self) -> None:
@@ -76,10 +82,22 @@ async def assemble(config: Config, around: Surroundings, previous: Assembly | No
 
     Modules are compiled and plugins tried off the loop, and the loop gets its turn between routes.
     """
+    upstreams = Upstreams(config, around, previous.upstreams if previous is not None else None)
+    around.callouts.directory.add(upstreams)  # plugins may call while they start
+    try:
+        return await _assemble(config, around, upstreams, previous)
+    except BaseException:
+        around.callouts.directory.remove(upstreams)
+        raise
+
+
+async def _assemble(
+    config: Config, around: Surroundings, upstreams: Upstreams, previous: Assembly | None
+) -> Assembly:
     plugins = Plugins(config, around.services, ModuleLoader(around.services, around.cache))
     await plugins.load(previous.plugins if previous is not None else {})
     plugins.take_over(previous.python_filters if previous is not None else {})
-    routes = Routes(config, plugins, around, previous.upstreams if previous is not None else {})
+    routes = Routes(config, plugins, around, upstreams)
     rules = []
     for count, route in enumerate(config.routes, 1):
         rules.append(routes.rule(route))
@@ -92,7 +110,8 @@ async def assemble(config: Config, around: Surroundings, previous: Assembly | No
         routes.unmatched(),
         plugins.wasm,
         plugins.python_filters,
-        routes.upstreams,
+        upstreams,
+        around.callouts,
         list(dict.fromkeys(plugins.problems)),
         routes.unavailable,
         plugins.awaits_code,

@@ -17,6 +17,7 @@ from host.errors import HostError, PluginLoadError, PluginStartError, Problem
 from host.filters.python import PythonFilter
 from host.filters.wasm import WasmFilter
 from host.plugin.plugin import FailurePolicy, Key, Plugin, PluginSettings, Refused
+from host.plugin.settings import CalloutSettings
 from host.services import LoopServices
 from host.wasm.module import Module
 from host.wasm.vm import VmSettings
@@ -170,6 +171,14 @@ def _settings(entry: WasmPlugin) -> PluginSettings:
         max_request_body_size=entry.max_request_body_size,
         max_response_body_size=entry.max_response_body_size,
         allow_on_headers_stop_iteration=entry.allow_on_headers_stop_iteration,
+        callouts=CalloutSettings(
+            allow=entry.callouts.allow,
+            timeout=entry.callouts.timeout,
+            max_response_size=entry.callouts.max_response_size,
+            max_calls=entry.callouts.max_calls,
+            ssl_verify=entry.callouts.ssl_verify,
+            trusted_ca=str(entry.callouts.trusted_ca or ""),
+        ),
         vm=VmSettings(
             vm_id=entry.vm_id,
             configuration=entry.vm_configuration,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from abi.pairs import join_path
 from host.assembly.plugins import Plugins, Unusable
+from host.assembly.upstreams import Upstreams
 from host.chain import Filter, FilterChain, PhaseClass, Placed, ordered
 from host.config import Config, PluginUse, WasmPlugin
 from host.config import Route as RouteConfig
@@ -17,7 +18,6 @@ from host.exchange import Route
 from host.filters.python import NotFound, PythonFilterAdapter, Unavailable
 from host.filters.wasm import WasmFilter
 from host.router import Rule
-from host.upstream.balancer import Node
 from host.upstream.upstream import Upstream
 
 if TYPE_CHECKING:
@@ -28,22 +28,20 @@ _NOWHERE = UpstreamConfig(id="", nodes=())
 
 
 class Routes:
-    """Makes the routes of one configuration, and the upstreams that they share."""
+    """Makes the routes of one configuration."""
 
     def __init__(
         self,
         config: Config,
         plugins: Plugins,
         around: Surroundings,
-        earlier: dict[UpstreamConfig, Upstream],
+        upstreams: Upstreams,
     ) -> None:
-        """`earlier`: upstreams to go on with, pools and all, where they are configured alike."""
-        self.upstreams: dict[UpstreamConfig, Upstream] = {}
         self.unavailable: list[str] = []
         self._config = config
         self._plugins = plugins
         self._around = around
-        self._earlier = earlier
+        self._upstreams = upstreams
         self._global_uses = [use for rule in config.global_rules for use in rule.plugins]
 
     def rule(self, route: RouteConfig) -> Rule[Route]:
@@ -109,26 +107,7 @@ class Routes:
         config = route.upstream if route is not None and route.upstream is not None else _NOWHERE
         if route is not None and route.timeout is not None:
             config = dataclasses.replace(config, timeout=route.timeout)
-        if config not in self.upstreams:
-            self.upstreams[config] = self._earlier.get(config) or self._new_upstream(config)
-        return self.upstreams[config]
-
-    def _new_upstream(self, config: UpstreamConfig) -> Upstream:
-        return Upstream(
-            config.id,
-            [Node(node.host, node.port, node.weight) for node in config.nodes],
-            self._around.deadlines,
-            self._around.dialer,
-            connect_timeout=config.timeout.connect,
-            send_timeout=config.timeout.send,
-            read_timeout=config.timeout.read,
-            keepalive_idle=config.keepalive_pool.idle_timeout,
-            keepalive_pool_size=config.keepalive_pool.size,
-            keepalive_requests=config.keepalive_pool.requests,
-            retries=config.retries,
-            pass_host=config.pass_host,
-            upstream_host=config.upstream_host,
-        )
+        return self._upstreams.of(config)
 
 
 def _close(filters: list[Filter]) -> None:

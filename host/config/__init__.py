@@ -12,6 +12,7 @@ from typing import Any
 
 from host.config.model import (
     AccessLogConfig,
+    Callouts,
     Config,
     GlobalRule,
     HttpLimits,
@@ -26,6 +27,7 @@ from host.config.model import (
     Route,
     Timeout,
     Upstream,
+    UpstreamTls,
     WasmPlugin,
 )
 
@@ -56,6 +58,7 @@ def json_schema() -> dict[str, Any]:
 
 __all__ = [
     "AccessLogConfig",
+    "Callouts",
     "Config",
     "GlobalRule",
     "HttpLimits",
@@ -70,6 +73,7 @@ __all__ = [
     "Route",
     "Timeout",
     "Upstream",
+    "UpstreamTls",
     "WasmPlugin",
     "json_schema",
     "load",

@@ -43,6 +43,22 @@ class Listen:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Callouts:
+    """What a plugin may call beyond the configured upstreams, and how much of it.
+
+    `allow`: addresses as `host.plugin.targets` has them. `timeout`: the longest that a call may take.
+    `trusted_ca`: a file of the authorities that sign servers' certificates; None: the system's.
+    """
+
+    allow: tuple[str, ...] = ()
+    timeout: float = 60.0
+    max_response_size: int = 1 * MIB
+    max_calls: int = 1024
+    ssl_verify: bool = True
+    trusted_ca: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WasmPlugin:
     """A module under a name that routes enable it by; it is in `file`, in `inline`, or fetched from `remote`.
 
@@ -73,6 +89,7 @@ class WasmPlugin:
     max_response_body_size: int = 1 * MIB
     log_level: PluginLogLevel = "info"
     allow_on_headers_stop_iteration: bool = False
+    callouts: Callouts = Callouts()
     place: Place | None = field(default=None, compare=False, repr=False)
 
 
@@ -136,12 +153,21 @@ class KeepalivePool:
     requests: int = 1000
 
 
+@dataclass(frozen=True, slots=True)
+class UpstreamTls:
+    """How nodes are spoken to by `https`: whether their certificates are verified, and by which authorities (a file;
+    None: the system's)."""
+
+    verify: bool = True
+    trusted_certificate: Path | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Upstream:
     """Servers that share one load. `id` is unique in a Config: routes with equal ids share one pool.
 
-    `retries`: further tries on other nodes, or None for one less than there are nodes. `pass_host`: the Host that the
-    upstream sees is the client's, the node's, or `upstream_host`.
+    `name`: plugins call it by this or by its id. `retries`: further tries on other nodes, or None for one less than
+    there are nodes. `pass_host`: the Host that the upstream sees is the client's, the node's, or `upstream_host`.
     """
 
     id: str
@@ -150,8 +176,10 @@ class Upstream:
     retries: int | None = None
     pass_host: PassHost = "pass"
     upstream_host: str = ""
-    scheme: Literal["http"] = "http"
+    scheme: Literal["http", "https"] = "http"
+    tls: UpstreamTls = UpstreamTls()
     keepalive_pool: KeepalivePool = KeepalivePool()
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,7 +250,8 @@ class LogConfig:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """A whole gateway. `workers` 0: one for each CPU that the process may use. `shutdown_timeout`: how long a worker
-    may finish its requests when it is told to stop."""
+    may finish its requests when it is told to stop. `upstreams`: what plugins can call, whether a route leads there or
+    not."""
 
     listen: tuple[Listen, ...] = (Listen("0.0.0.0", 9080),)
     workers: int = 0
@@ -234,3 +263,4 @@ class Config:
     plugins: tuple[Plugin, ...] = ()
     global_rules: tuple[GlobalRule, ...] = ()
     routes: tuple[Route, ...] = ()
+    upstreams: tuple[Upstream, ...] = ()

@@ -49,6 +49,7 @@ def check(gateway: Document, resources: Document) -> Iterator[Problem]:
         kinds.setdefault(name, kind)
     yield from _check_workers(gateway)
     yield from _check_code(gateway)
+    yield from _check_trusted(gateway)
     yield from _check_environments(gateway)
     yield from _check_ids(resources)
     yield from _check_upstreams(resources)
@@ -99,6 +100,21 @@ def _check_code(gateway: Document) -> Iterator[Problem]:
             file = entry.get(key)
             if isinstance(file, str) and file and (reason := _unreadable(folder / file)):
                 yield gateway.problem((*place, key), f"{escape(str(folder / file), 300)} {reason}")
+
+
+def _check_trusted(gateway: Document) -> Iterator[Problem]:
+    """The files of authorities, where TLS connections would fail one by one."""
+    folder, root = Path(gateway.file).parent, gateway.root.value
+    everywhere = _get(_get(_get(root, "apisix"), "ssl"), "ssl_trusted_certificate")
+    places: list[tuple[Place, Any]] = [
+        (("wasm", "plugins", index, "callouts", "trusted_ca"), _get(entry.get("callouts"), "trusted_ca"))
+        for index, entry in _entries(_get(root, "wasm"), "plugins")
+    ]
+    if everywhere != "system":
+        places.append((("apisix", "ssl", "ssl_trusted_certificate"), everywhere))
+    for place, file in places:
+        if isinstance(file, str) and file and (reason := _unreadable(folder / file)):
+            yield gateway.problem(place, f"{escape(str(folder / file), 300)} {reason}")
 
 
 def _unreadable(path: Path) -> str:

@@ -14,8 +14,9 @@ from typing import Any
 
 from host.code.remote import Remote
 from host.config import model
+from host.config.schema.callouts import Callouts
 from host.config.schema.code import PluginCode
-from host.config.schema.gateway import Apisix, Gateway, Nginx, NginxHttp, Python, Wasm
+from host.config.schema.gateway import Apisix, Gateway, Nginx, NginxHttp, Python, Ssl, Wasm
 from host.config.schema.resources import Resources, Route, Service, Timeout, Upstream, Uses
 from host.config.schema.scalars import parse_address
 
@@ -31,6 +32,8 @@ def resolve(
 ) -> model.Config:
     """Return the configuration; `folder` is what relative paths start from. The last two know where values stand."""
     nginx = gateway.nginx_config
+    trusted = _trusted(gateway.apisix.ssl, folder)
+    routes = _Routes(resources, trusted, resources_place)
     workers = gateway.workers if gateway.workers is not None else nginx.worker_processes
     return model.Config(
         listen=_listen(gateway.apisix),
@@ -40,7 +43,7 @@ def resolve(
         log=model.LogConfig(gateway.log.level, gateway.log.format),
         access_log=_access_log(nginx.http, folder),
         response_order=gateway.response_order,
-        plugins=_wasm_plugins(gateway.wasm, folder, gateway_place)
+        plugins=_wasm_plugins(gateway.wasm, folder, trusted, gateway_place)
         + _python_plugins(gateway.python, folder, gateway_place),
         global_rules=tuple(
             model.GlobalRule(
@@ -51,7 +54,8 @@ def resolve(
             )
             for index, rule in enumerate(resources.global_rules)
         ),
-        routes=_Routes(resources, resources_place).all(),
+        routes=routes.all(),
+        upstreams=routes.upstreams(),
     )
 
 
@@ -84,7 +88,24 @@ def _access_log(http: NginxHttp, folder: Path) -> model.AccessLogConfig | None:
     )
 
 
-def _wasm_plugins(wasm: Wasm, folder: Path, place_of: PlaceOf) -> tuple[model.Plugin, ...]:
+def _trusted(ssl: Ssl, folder: Path) -> Path | None:
+    """The file of the authorities to trust; None for the system's."""
+    name = ssl.ssl_trusted_certificate
+    return None if name == "system" else folder / name
+
+
+def _callouts(callouts: Callouts, folder: Path, trusted: Path | None) -> model.Callouts:
+    own = callouts.trusted_ca
+    return model.Callouts(
+        allow=tuple(callouts.allow),
+        trusted_ca=trusted if own is None else folder / own,
+        **callouts.model_dump(exclude={"allow", "trusted_ca"}),
+    )
+
+
+def _wasm_plugins(
+    wasm: Wasm, folder: Path, trusted: Path | None, place_of: PlaceOf
+) -> tuple[model.Plugin, ...]:
     return tuple(
         model.WasmPlugin(
             **_code(plugin, folder),
@@ -94,8 +115,9 @@ def _wasm_plugins(wasm: Wasm, folder: Path, place_of: PlaceOf) -> tuple[model.Pl
                 plugin.vm_config.environment_variables.host_env_keys,
                 plugin.vm_config.environment_variables.key_values,
             ),
+            callouts=_callouts(plugin.callouts, folder, trusted),
             place=place_of(("wasm", "plugins", index, _code_key(plugin))),
-            **plugin.model_dump(exclude={"vm_config", *PluginCode.model_fields}),
+            **plugin.model_dump(exclude={"vm_config", "callouts", *PluginCode.model_fields}),
         )
         for index, plugin in enumerate(wasm.plugins)
     )
@@ -161,13 +183,17 @@ def _timeout(timeout: Timeout) -> model.Timeout:
     return model.Timeout(timeout.connect, timeout.send, timeout.read)
 
 
-def _upstream(upstream: Upstream, own_id: str) -> model.Upstream:
+def _upstream(upstream: Upstream, own_id: str, trusted: Path | None) -> model.Upstream:
+    default_port = 443 if upstream.scheme == "https" else 80
     if isinstance(upstream.nodes, dict):
         nodes = tuple(
-            model.Node(*parse_address(address, 80), weight) for address, weight in upstream.nodes.items()
+            model.Node(*parse_address(address, default_port), weight)
+            for address, weight in upstream.nodes.items()
         )
     else:
-        nodes = tuple(model.Node(node.host, node.port, node.weight) for node in upstream.nodes)
+        nodes = tuple(
+            model.Node(node.host, node.port or default_port, node.weight) for node in upstream.nodes
+        )
     pool = upstream.keepalive_pool
     return model.Upstream(
         id=own_id,
@@ -177,18 +203,21 @@ def _upstream(upstream: Upstream, own_id: str) -> model.Upstream:
         pass_host=upstream.pass_host,
         upstream_host=upstream.upstream_host or "",
         scheme=upstream.scheme,
+        tls=model.UpstreamTls(upstream.tls.verify, trusted if upstream.scheme == "https" else None),
         keepalive_pool=model.KeepalivePool(pool.size, pool.idle_timeout, pool.requests),
+        name=upstream.name or "",
     )
 
 
 class _Routes:
     """The routes of the resources, with what they refer to."""
 
-    def __init__(self, resources: Resources, place_of: PlaceOf) -> None:
+    def __init__(self, resources: Resources, trusted: Path | None, place_of: PlaceOf) -> None:
         self._place_of = place_of
+        self._trusted = trusted
         self._routes = resources.routes
         self._upstreams = {
-            (own := upstream.id or _position(index)): _upstream(upstream, f"upstreams/{own}")
+            (own := upstream.id or _position(index)): _upstream(upstream, f"upstreams/{own}", trusted)
             for index, upstream in enumerate(resources.upstreams)
         }
         self._services = {
@@ -204,6 +233,9 @@ class _Routes:
             own: self._upstream_of(service, f"services/{own}") for own, (_, service) in self._services.items()
         }
 
+    def upstreams(self) -> tuple[model.Upstream, ...]:
+        return tuple(self._upstreams.values())
+
     def all(self) -> tuple[model.Route, ...]:
         return tuple(
             self._route(route, index, route.id or _position(index))
@@ -213,7 +245,7 @@ class _Routes:
 
     def _upstream_of(self, entry: Route | Service, own_id: str) -> model.Upstream | None:
         if entry.upstream is not None:
-            return _upstream(entry.upstream, own_id)
+            return _upstream(entry.upstream, own_id, self._trusted)
         return None if entry.upstream_id is None else self._upstreams[entry.upstream_id]
 
     def _route(self, route: Route, at: int, own_id: str) -> model.Route:

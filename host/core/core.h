@@ -1,6 +1,7 @@
 /* Everything that the generated cffi module has to see. */
 #pragma once
 #include "buffer.h"
+#include "callouts.h"
 #include "clock.h"
 #include "connection.h"
 #include "delivery.h"

@@ -52,6 +52,11 @@ size_t sw_delivery_length(const sw_delivery *delivery, uint32_t type) {
     return index < 0 ? 0 : delivery->buffers[index].length;
 }
 
+size_t sw_delivery_fields(const sw_delivery *delivery, uint32_t type) {
+    int index = map_index(type);
+    return index < 0 ? 0 : delivery->maps[index].count;
+}
+
 int sw_vm_deliver(sw_vm *vm, uint16_t callback, sw_context *context, const sw_delivery *delivery, const uint32_t *arguments) {
     const sw_delivery *outer = vm->delivery;
     vm->delivery = delivery;

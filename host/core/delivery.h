@@ -24,8 +24,9 @@ sw_headers *sw_delivery_map(sw_delivery *delivery, uint32_t type);
 int sw_delivery_append(sw_delivery *delivery, uint32_t type, const char *data, size_t length);
 /* What proxy_get_status tells. 0, or -1: out of memory. */
 int sw_delivery_set_status(sw_delivery *delivery, uint32_t status, const char *message, size_t length);
-/* Bytes in the buffer of this type; 0 where it is not there. */
+/* Bytes in the buffer, fields in the map of this type; 0 where it is not there. */
 size_t sw_delivery_length(const sw_delivery *delivery, uint32_t type);
+size_t sw_delivery_fields(const sw_delivery *delivery, uint32_t type);
 
 /* sw_vm_call for a callback that brings something along. `arguments`: SW_MOST_PARAMETERS of them. */
 int sw_vm_deliver(sw_vm *vm, uint16_t callback, sw_context *context, const sw_delivery *delivery, const uint32_t *arguments);

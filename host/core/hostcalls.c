@@ -35,6 +35,7 @@ const sw_hostcall sw_hostcall_table[SW_HOSTCALLS] = {
     ROW(PROXY_RESOLVE_SHARED_QUEUE, proxy_resolve_shared_queue),
     ROW(PROXY_ENQUEUE_SHARED_QUEUE, proxy_enqueue_shared_queue),
     ROW(PROXY_DEQUEUE_SHARED_QUEUE, proxy_dequeue_shared_queue),
+    ROW(PROXY_HTTP_CALL, proxy_http_call),
     ROW(PROXY_SET_EFFECTIVE_CONTEXT, proxy_set_effective_context),
     ROW(PROXY_DONE, proxy_done),
     ROW(PROXY_GET_CONFIGURATION, proxy_get_configuration),

@@ -47,6 +47,7 @@ SW_HOSTCALL(proxy_register_shared_queue);
 SW_HOSTCALL(proxy_resolve_shared_queue);
 SW_HOSTCALL(proxy_enqueue_shared_queue);
 SW_HOSTCALL(proxy_dequeue_shared_queue);
+SW_HOSTCALL(proxy_http_call);
 SW_HOSTCALL(proxy_set_effective_context);
 SW_HOSTCALL(proxy_done);
 SW_HOSTCALL(proxy_get_configuration);

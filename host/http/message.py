@@ -23,6 +23,9 @@ IDEMPOTENT: Final = int(lib.SW_IDEMPOTENT)
 HEAD_BYTES: Final = 0xFFFFF
 STATUS_SHIFT: Final = 32
 
+NO_CLIENT: Final = ffi.NULL
+"""For a request that no client has sent: no fields tell of one."""
+
 WRITE_NO_BODY: Final = -1
 WRITE_CHUNKED: Final = -2
 WRITE_AS_IS: Final = -3

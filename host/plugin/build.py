@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from host.errors import PluginStartError
-from host.plugin import shared_queue as _  # noqa: F401 - host calls that the core asks Python for
+from host.plugin import hostcalls as hostcalls
 from host.plugin.context import RootContext, StartRefused
 from host.plugin.guests import Guest
 from host.plugin.services import Services

@@ -21,6 +21,10 @@ class Delivery:
         """Return the map of this type (one of a call), which is there for the guest from now on."""
         return HeaderMap.view(lib.sw_delivery_map(self.pointer, kind), self.pointer)
 
+    def fields(self, kind: MapType) -> int:
+        """Return how many fields are in the map of this type, without making it be there."""
+        return int(lib.sw_delivery_fields(self.pointer, kind))
+
     def append(self, kind: BufferType, data: bytes) -> None:
         """Append to the buffer of this type, which is there for the guest from now on. Raises MemoryError."""
         if lib.sw_delivery_append(self.pointer, kind, data, len(data)):

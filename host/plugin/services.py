@@ -6,10 +6,13 @@ The gateway supplies an event loop's, the test kit one that is driven by hand.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from abi.types import LogLevel
 from host.store import Stores
+
+if TYPE_CHECKING:
+    from host.plugin.callouts import HttpCall
 
 T = TypeVar("T")
 
@@ -19,6 +22,13 @@ class Timer(Protocol):
 
     def cancel(self) -> None:
         """Forget the call; harmless when it was made."""
+
+
+class CallInFlight(Protocol):
+    """A call that was sent."""
+
+    def cancel(self) -> None:
+        """Give it up: nobody waits for its outcome any more. Harmless when it has come."""
 
 
 class Services(Protocol):
@@ -47,3 +57,9 @@ class Services(Protocol):
 
     def event(self, level: LogLevel, message: str, plugin: str) -> None:
         """Take a line of the host's own about a plugin."""
+
+    def has_upstream(self, name: str) -> bool:
+        """Whether an upstream of this name or id is configured. From any thread."""
+
+    def http_call(self, call: HttpCall) -> CallInFlight | None:
+        """Send the call's request, and tell the call of the outcome, later; None: it is refused at once."""

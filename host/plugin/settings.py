@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
 
+from host.plugin.targets import AllowList
 from host.wasm.vm import VmSettings
 
 
@@ -15,6 +16,28 @@ class FailurePolicy(Enum):
     FAIL_RELOAD = "fail_reload"
     FAIL_CLOSED = "fail_closed"
     FAIL_OPEN = "fail_open"
+
+
+@dataclass(frozen=True, slots=True)
+class CalloutSettings:
+    """What a plugin may call, beyond the configured upstreams, and how much of it.
+
+    `allow`: patterns of addresses (see `host.plugin.targets`). `timeout`: seconds that a call may take at most, and
+    that one without a timeout may. `max_response_size`: bytes of a response's body. `max_calls`: calls in flight on
+    a VM. `ssl_verify`: certificates of servers are verified, by the authorities in the file
+    `trusted_ca`, or by those of the system if it is empty.
+    """
+
+    allow: tuple[str, ...] = ()
+    timeout: float = 60.0
+    max_response_size: int = 1024 * 1024
+    max_calls: int = 1024
+    ssl_verify: bool = True
+    trusted_ca: str = ""
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for a pattern that is none."""
+        AllowList(self.allow)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +61,7 @@ class PluginSettings:
     reload_pause: float = 1.0
     longest_reload_pause: float = 60.0
     allow_on_headers_stop_iteration: bool = False
+    callouts: CalloutSettings = field(default_factory=CalloutSettings)
 
 
 class Key(NamedTuple):

@@ -5,7 +5,10 @@ drives, so that a plugin meets the same semantics; time passes when the test say
 show, a `ProxyServer` runs one in a process of its own, and an `UpstreamServer` stands behind it.
 """
 
+from host.plugin.callouts import CallFailure
+from host.plugin.settings import CalloutSettings
 from host.store import Stores
+from host.testing.calls import HostedCall
 from host.testing.chain import ChainHost, WasmPlugin
 from host.testing.connection import HostedConnection
 from host.testing.plugin import PluginHost
@@ -16,8 +19,11 @@ from host.testing.stream import HostedStream, LocalResponse, Message
 from host.testing.upstream import UpstreamServer
 
 __all__ = [
+    "CallFailure",
+    "CalloutSettings",
     "ChainHost",
     "HostEvent",
+    "HostedCall",
     "HostedConnection",
     "HostedStream",
     "LocalResponse",

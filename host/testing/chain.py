@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import weakref
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from abi.types import LogLevel
@@ -15,7 +16,9 @@ from host.filters.python import PythonFilter, PythonFilterAdapter
 from host.filters.wasm import WasmFilter
 from host.peer import ConnectionInfo
 from host.plugin.plugin import FailurePolicy, Key, Plugin, PluginSettings
+from host.plugin.settings import CalloutSettings
 from host.store import Stores
+from host.testing.calls import HostedCall
 from host.testing.connection import HostedConnection
 from host.testing.modules import Configuration, Wasm, default_name, encode_configuration, load_module
 from host.testing.services import HostEvent, ManualServices, PluginLine
@@ -47,6 +50,7 @@ class WasmPlugin:
     reload_pause: float = 1.0
     allow_on_headers_stop_iteration: bool = False
     access_logger: bool = False
+    callouts: CalloutSettings = field(default_factory=CalloutSettings)
 
     def settings(self) -> PluginSettings:
         """Return what the plugin room is given."""
@@ -58,6 +62,7 @@ class WasmPlugin:
             keep_spare=self.keep_spare,
             reload_pause=self.reload_pause,
             allow_on_headers_stop_iteration=self.allow_on_headers_stop_iteration,
+            callouts=self.callouts,
         )
 
 
@@ -78,14 +83,19 @@ class ChainHost:
         properties: Mapping[bytes, bytes] | None = None,
         background_on_demand: bool = False,
         stores: Stores | None = None,
+        upstreams: Collection[str] | None = None,
     ) -> None:
         """Load and start all plugins; the other arguments are those of `host.chain.FilterChain`.
 
-        `stores`: shared data and queues to begin with, or to share with other hosts; empty ones if None.
+        `stores`: shared data and queues to begin with, or to share with other hosts; empty ones if None. `upstreams`:
+        the names of the upstreams that plugins can call; None: any name is one.
 
         Raises PluginLoadError and PluginStartError; notes on the error have what the plugin logged.
         """
         self._services = ManualServices(stores)
+        self._services.upstreams = upstreams
+        after = weakref.WeakMethod(self._after)  # guests hold their services: they must not hold this
+        self._services.after = lambda: None if (call := after()) is None else call()
         self._on_demand = background_on_demand
         self._requests = itertools.count(1)
         self.plugins: dict[str, Plugin] = {}
@@ -236,6 +246,11 @@ class ChainHost:
             for line in self._services.lines
             if level in (None, line.level) and plugin in (None, line.plugin)
         ]
+
+    @property
+    def calls(self) -> list[HostedCall]:
+        """The calls of plugins that wait for an outcome, oldest first: `respond` to them, or let them `fail`."""
+        return list(self._services.calls)
 
     @property
     def events(self) -> list[HostEvent]:

@@ -8,6 +8,7 @@ from typing import Any
 from abi.limits import MEMORY_MAX_BYTES, START_CPU_MILLISECONDS, STREAM_CALLBACK_CPU_MILLISECONDS
 from abi.types import LogLevel
 from host.plugin.plugin import FailurePolicy, Plugin
+from host.plugin.settings import CalloutSettings
 from host.testing.chain import TRACE_ROWS, ChainHost, WasmPlugin
 from host.testing.modules import Configuration, Wasm, encode_configuration
 from host.testing.shared import SharedData, SharedQueue
@@ -43,6 +44,7 @@ class PluginHost(ChainHost):
         keep_spare: bool = False,
         reload_pause: float = 1.0,
         allow_on_headers_stop_iteration: bool = False,
+        callouts: CalloutSettings | None = None,
         trace_rows: int = TRACE_ROWS,
         **chain: Any,
     ) -> None:
@@ -50,7 +52,8 @@ class PluginHost(ChainHost):
 
         `wasm`: a file, its bytes, or a `host.wasm.module.Module`. Configurations: text is passed byte for byte,
         anything else as compact JSON. Deadlines are milliseconds of CPU time, `memory_limit` is in bytes. `trace_rows`:
-        how many calls are kept for `trace`. `chain`: the other arguments of `ChainHost`.
+        how many calls are kept for `trace`. `callouts`: what the plugin may call beyond `upstreams`.
+        `chain`: the other arguments of `ChainHost`.
 
         Raises PluginLoadError and PluginStartError; notes on the error have what the plugin logged.
         """
@@ -74,6 +77,7 @@ class PluginHost(ChainHost):
             keep_spare,
             reload_pause,
             allow_on_headers_stop_iteration,
+            callouts=callouts or CalloutSettings(),
         )
         super().__init__([only], **chain)
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 from abi.types import LogLevel
+from host.plugin.callouts import HttpCall
 from host.store import MemoryStore, Stores
+from host.testing.calls import HostedCall
 from host.wasm.engine import bind_thread
 
 T = TypeVar("T")
@@ -61,6 +63,9 @@ class ManualServices:
         self._set_time(0.0)
         self.lines: list[PluginLine] = []
         self.events: list[HostEvent] = []
+        self.calls: list[HostedCall] = []
+        self.upstreams: Collection[str] | None = None  # None: there is one of any name
+        self.after: Callable[[], None] = self.run_soon  # called behind what a test does to a call
         self._timers: list[ManualTimer] = []
         self._numbers = itertools.count()
         self._soon: deque[Callable[[], None]] = deque()
@@ -102,6 +107,14 @@ class ManualServices:
     def event(self, level: LogLevel, message: str, plugin: str) -> None:
         """Keep the event."""
         self.events.append(HostEvent(plugin, level, message))
+
+    def has_upstream(self, name: str) -> bool:
+        """Whether the test has an upstream of this name."""
+        return self.upstreams is None or name in self.upstreams
+
+    def http_call(self, call: HttpCall) -> HostedCall:
+        """Keep the call until the test ends it."""
+        return HostedCall(call, self.calls, lambda: self.after())
 
     @property
     def memory(self) -> MemoryStore:

@@ -25,10 +25,10 @@ class NodeState:
 
     __slots__ = ("authority", "current", "down_until", "host", "idle", "node")
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, default_port: int) -> None:
         self.node = node
         host = f"[{node.host}]" if ":" in node.host else node.host
-        self.authority = (host if node.port == 80 else f"{host}:{node.port}").encode()
+        self.authority = (host if node.port == default_port else f"{host}:{node.port}").encode()
         self.host = b""  # what Host it gets; empty = the client's
         self.current = 0
         self.down_until = 0.0
@@ -40,8 +40,8 @@ class RoundRobin:
 
     __slots__ = ("_usable", "nodes")
 
-    def __init__(self, nodes: Sequence[Node]) -> None:
-        self.nodes = [NodeState(node) for node in nodes]
+    def __init__(self, nodes: Sequence[Node], default_port: int = 80) -> None:
+        self.nodes = [NodeState(node, default_port) for node in nodes]
         self._usable = [state for state in self.nodes if state.node.weight > 0]
 
     def choose(self, clock: Callable[[], float], tried: Sequence[Any] = ()) -> NodeState | None:

@@ -15,6 +15,7 @@ from host.upstream.connection import UpstreamConnection
 from host.upstream.http2 import Http2Connection
 from host.upstream.interfaces import ClientExchange
 
+Scheme = Literal["http", "https"]
 PassHost = Literal["pass", "node", "rewrite"]
 
 # How long a node that refused a connection is passed over (nginx's fail_timeout).
@@ -34,6 +35,7 @@ class Dialer(Protocol):
 class Upstream:
     """Nodes behind one name. Times are seconds; the defaults are APISIX's.
 
+    `scheme` says what port the Host of a node need not name: what is spoken to it is the dialer's to know.
     `retries` is how many further nodes are tried when a connection cannot be made; None tries each once.
     """
 
@@ -44,6 +46,7 @@ class Upstream:
         deadlines: Deadlines,
         dialer: Dialer,
         *,
+        scheme: Scheme = "http",
         connect_timeout: float = 60.0,
         send_timeout: float = 60.0,
         read_timeout: float = 60.0,
@@ -68,7 +71,7 @@ class Upstream:
         self._deadlines, self._dialer = deadlines, dialer
         self._keepalive_requests = keepalive_requests
         self._pool_size = keepalive_pool_size
-        self._balancer = RoundRobin(nodes)
+        self._balancer = RoundRobin(nodes, 443 if scheme == "https" else 80)
         self._closed = False
         for node in self._balancer.nodes:
             node.host = {"pass": b"", "node": node.authority, "rewrite": upstream_host.encode()}[pass_host]

@@ -64,7 +64,38 @@ GATEWAY = [
         "apisix: {node_listen: []}",
         ["c.yaml:1: apisix.node_listen: expected a list with something in it, got a list"],
     ),
-    ("apisix: {ssl: {}}", ["c.yaml:1: apisix.ssl: known to APISIX, not served by Sluiceway: ssl"]),
+    (
+        "apisix: {ssl: {enable: true}}",
+        ["c.yaml:1: apisix.ssl.enable: known to APISIX, not served by Sluiceway: enable"],
+    ),
+    (
+        "apisix: {ssl: {ssl_trusted_certificate: none.pem}}",
+        ["c.yaml:1: apisix.ssl.ssl_trusted_certificate: none.pem cannot be read: No such file or directory"],
+    ),
+    (
+        "wasm:\n  plugins:\n    - name: a\n      priority: 1\n      file: hdr.wasm\n      callouts:\n"
+        "        allow: ['a:0', '*.b', 'https://', unix:x, 'a b:80', 7]\n        timeout: 5\n"
+        "        max_calls: 0\n        ssl_verify: 'yes'\n        trusted_ca: none.pem\n        tmeout: 1s",
+        [
+            "c.yaml:7: wasm.plugins[0].callouts.allow[0]: expected an address such as host:80, *.name:*, "
+            "https://host or unix:/path: '0' is not a port",
+            "c.yaml:7: wasm.plugins[0].callouts.allow[2]: expected an address such as host:80, *.name:*, "
+            "https://host or unix:/path: '' is neither a host name nor an IP address",
+            "c.yaml:7: wasm.plugins[0].callouts.allow[3]: expected an address such as host:80, *.name:*, "
+            "https://host or unix:/path: 'x' is not the absolute path of a unix socket",
+            "c.yaml:7: wasm.plugins[0].callouts.allow[4]: expected an address such as host:80, *.name:*, "
+            "https://host or unix:/path: 'a b' is neither a host name nor an IP address",
+            "c.yaml:7: wasm.plugins[0].callouts.allow[5]: expected a text, got the number 7: quote it",
+            "c.yaml:8: wasm.plugins[0].callouts.timeout: expected a duration with its unit, such as 10ms or 5s, "
+            "got the number 5",
+            "c.yaml:9: wasm.plugins[0].callouts.max_calls: expected 1 or more, got the number 0",
+            "c.yaml:10: wasm.plugins[0].callouts.ssl_verify: expected true or false, got the text 'yes': "
+            "write true, without quotes",
+            "c.yaml:11: wasm.plugins[0].callouts.trusted_ca: none.pem cannot be read: "
+            "No such file or directory",
+            "c.yaml:12: wasm.plugins[0].callouts.tmeout: unknown key; did you mean 'timeout'?",
+        ],
+    ),
     (
         "apisix: {enable_admin: true}",
         ["c.yaml:1: apisix.enable_admin: known to APISIX, not served by Sluiceway: enable_admin: true"],
@@ -260,14 +291,14 @@ RESOURCES = [
         ],
     ),
     (
-        "upstreams:\n  - {nodes: 'h:80'}\n  - {type: chash, key: uri, nodes: {}}\n  - {scheme: https, nodes: {}}\n"
+        "upstreams:\n  - {nodes: 'h:80'}\n  - {type: chash, key: uri, nodes: {}}\n  - {scheme: grpcs, nodes: {}}\n"
         "  - {type: random, nodes: {}}\n  - {}",
         [
             'c.yaml:3: upstreams[0].nodes: expected a mapping {"host:port": weight} or a list of {host, port, weight}, '
             "got the text 'h:80'",
             "c.yaml:4: upstreams[1].type: known to APISIX, not served by Sluiceway: type: chash",
             "c.yaml:4: upstreams[1].key: known to APISIX, not served by Sluiceway: key",
-            "c.yaml:5: upstreams[2].scheme: known to APISIX, not served by Sluiceway: scheme: https",
+            "c.yaml:5: upstreams[2].scheme: known to APISIX, not served by Sluiceway: scheme: grpcs",
             "c.yaml:6: upstreams[3].type: expected roundrobin, got the text 'random'",
             "c.yaml:7: upstreams[4]: lacks 'nodes'",
         ],

@@ -439,3 +439,38 @@ def test_a_worker_that_is_given_a_config_imports_no_yaml_and_no_pydantic() -> No
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=True
     )
     assert result.stdout == "set()\n"
+
+
+def test_upstreams_are_there_for_plugins_whether_a_route_leads_to_them_or_not() -> None:
+    """By id and by name; nodes without a port get the scheme's."""
+    config = loads(
+        "upstreams:\n"
+        "  - {id: auth, name: the-auth, scheme: https, tls: {verify: false}, nodes: {auth.test: 1}}\n"
+        "  - {nodes: [{host: h, weight: 1}]}\n"
+        "routes: [{uri: /, upstream: {nodes: {own: 1}}}]\n"
+    )
+    auth, other = config.upstreams
+    assert (auth.id, auth.name, auth.scheme) == ("upstreams/auth", "the-auth", "https")
+    assert (auth.nodes[0].port, auth.tls.verify) == (443, False)
+    assert (other.id, other.nodes[0].port) == ("upstreams/arr_2", 80)
+
+
+def test_authorities_of_plugins_are_the_gateways_unless_they_name_their_own(tmp_path: Path) -> None:
+    """Both files are named from the configuration's folder."""
+    for name in ("all.pem", "own.pem", "p.wasm"):
+        (tmp_path / name).write_bytes(b"")
+    config = loads(
+        "apisix: {ssl: {ssl_trusted_certificate: all.pem}}\n"
+        "wasm:\n"
+        "  plugins:\n"
+        "    - {name: a, priority: 1, file: p.wasm}\n"
+        "    - {name: b, priority: 2, file: p.wasm, callouts: {trusted_ca: own.pem}}\n"
+        "upstreams: [{scheme: https, nodes: {h: 1}}]\n",
+        str(tmp_path / "c.yaml"),
+    )
+    first, second = config.plugins
+    assert isinstance(first, WasmPlugin)
+    assert isinstance(second, WasmPlugin)
+    assert first.callouts.trusted_ca == tmp_path / "all.pem"
+    assert second.callouts.trusted_ca == tmp_path / "own.pem"
+    assert config.upstreams[0].tls.trusted_certificate == tmp_path / "all.pem"

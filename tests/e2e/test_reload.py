@@ -86,7 +86,7 @@ def test_what_has_not_changed_is_left_alone() -> None:
                 (own,) = assembly.plugins.values()
                 await until(lambda: own.spare is not None)
                 log.rows.clear()
-                (upstream,) = assembly.upstreams.values()
+                (upstream,) = assembly.upstreams.made.values()
                 (idle,) = upstream.nodes[0].idle
                 await proxy.reload(load(text))
                 assert proxy._assembly is not assembly

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from host import config as configs
 from host.assembly import Assembly, Surroundings, assemble
+from host.callouts import Callouts
 from host.config import Config
 from host.exchange import Route
 from host.http.deadlines import Deadlines
@@ -28,9 +29,11 @@ def plugin(name: str) -> str:
 async def surroundings() -> AsyncIterator[Surroundings]:
     """What a worker has."""
     loop = asyncio.get_running_loop()
-    services = LoopServices(loop)
+    deadlines = Deadlines(loop.time)
+    callouts = Callouts(deadlines)
+    services = LoopServices(loop, callouts=callouts)
     try:
-        yield Surroundings(services, Deadlines(loop.time), TcpDialer())
+        yield Surroundings(services, deadlines, TcpDialer(), callouts)
     finally:
         services.close()
 

@@ -11,7 +11,6 @@
 #include "clock.h"
 #include "linker.h"
 #include "logs.h"
-#include "shared_calls.h"
 #include "shared_data.h"
 #include "stream.h"
 #include "stub_engine.h"
@@ -22,44 +21,6 @@ static atomic_int epochs, running;
 static sw_linker *linker;
 static sw_vm *shared;
 static sw_shared_data *data;
-
-int32_t sw_call_native_filter(uint32_t owner, uint32_t filter, uint32_t event, uint64_t length, int32_t end_of_stream) {
-    (void)owner, (void)filter, (void)event, (void)length, (void)end_of_stream;
-    return 0;
-}
-
-int32_t sw_call_get_shared_data(uint32_t vm, const char *key, size_t key_length, sw_buffer *value, uint32_t *cas) {
-    (void)vm, (void)key, (void)key_length, (void)value, (void)cas;
-    return SW_NOT_FOUND;
-}
-int32_t sw_call_set_shared_data(uint32_t vm, const char *key, size_t key_length, const char *value, size_t value_length,
-                                uint32_t cas) {
-    (void)vm, (void)key, (void)key_length, (void)value, (void)value_length, (void)cas;
-    return SW_OK;
-}
-void sw_call_shared_data_refused(uint32_t vm, size_t key_length, size_t value_length) {
-    (void)vm, (void)key_length, (void)value_length;
-}
-int32_t sw_call_register_shared_queue(uint32_t vm, uint32_t root, const char *name, size_t name_length, uint32_t *queue) {
-    (void)vm, (void)root, (void)name, (void)name_length, (void)queue;
-    return SW_OK;
-}
-int32_t sw_call_resolve_shared_queue(uint32_t vm, const char *vm_id, size_t vm_id_length, const char *name,
-                                     size_t name_length, uint32_t *queue) {
-    (void)vm, (void)vm_id, (void)vm_id_length, (void)name, (void)name_length, (void)queue;
-    return SW_OK;
-}
-int32_t sw_call_enqueue_shared_queue(uint32_t vm, uint32_t queue, const char *item, size_t length) {
-    (void)vm, (void)queue, (void)item, (void)length;
-    return SW_OK;
-}
-int32_t sw_call_dequeue_shared_queue(uint32_t vm, uint32_t queue, sw_buffer *item) {
-    (void)vm, (void)queue, (void)item;
-    return SW_EMPTY;
-}
-void sw_call_put_back_shared_queue(uint32_t vm, uint32_t queue, const char *item, size_t length) {
-    (void)vm, (void)queue, (void)item, (void)length;
-}
 
 static void must(bool condition, const char *what) {
     if (condition) return;

@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import AfterValidator, Field, Tag, WithJsonSchema
 
 from host.config.schema.base import Strict, by_form, words
+from host.config.schema.callouts import Callouts
 from host.config.schema.code import PluginCode
 from host.config.schema.scalars import (
     Conf,
@@ -39,6 +40,18 @@ class ListenAddress(Strict):
     port: Port = Field(default=9080, description="TCP port.")
 
 
+class Ssl(Strict):
+    known_to_apisix = words(
+        "enable listen ssl_protocols ssl_ciphers ssl_session_tickets key_encrypt_salt fallback_sni"
+    )
+
+    ssl_trusted_certificate: str = Field(
+        default="system",
+        min_length=1,
+        description="Whom to trust that signs servers' certificates: a PEM file, or `system` for the system's.",
+    )
+
+
 class Router(Strict):
     known_to_apisix = frozenset({"ssl"})
 
@@ -50,7 +63,7 @@ class Apisix(Strict):
         "enable_dev_mode enable_reuseport enable_ipv6 enable_http2 show_upstream_status_in_response_header "
         "proxy_protocol enable_server_tokens extra_lua_path extra_lua_cpath lua_module_hook proxy_cache "
         "proxy_mode delete_uri_tail_slash normalize_uri_like_servlet stream_proxy dns_resolver "
-        "dns_resolver_valid resolver_timeout enable_resolv_search_opt ssl enable_control control events "
+        "dns_resolver_valid resolver_timeout enable_resolv_search_opt enable_control control events "
         "data_encryption status lru disable_sync_configuration_during_start worker_startup_time_threshold "
         "disable_upstream_healthcheck trusted_addresses admin_key allow_admin port_admin https_admin id "
         "enable_heartbeat"
@@ -71,6 +84,9 @@ class Apisix(Strict):
         by_form("a port, or a list of ports and of mappings {ip, port}", "integer", "list"),
     ] = Field(
         default=9080, description="Where clients connect: a port, or a list of ports and of `{ip, port}`."
+    )
+    ssl: Ssl = Field(
+        default=Ssl(), description="TLS towards upstreams, and towards servers that plugins call."
     )
     router: Router = Field(default=Router(), description="The router.")
     enable_admin: Literal[False] = Field(default=False, description="The Admin API; only `false` is served.")
@@ -241,6 +257,9 @@ class WasmPlugin(PluginCode):
     allow_on_headers_stop_iteration: bool = Field(
         default=False,
         description="Let the plugin see the body while it pauses on headers, and decide on them then (Envoy's key).",
+    )
+    callouts: Callouts = Field(
+        default=Callouts(), description="Calls that the plugin makes to other servers."
     )
 
 

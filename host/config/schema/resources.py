@@ -69,7 +69,7 @@ class Node(Strict):
     known_to_apisix = frozenset({"metadata"})
 
     host: Host = Field(description="Name or IP address.")
-    port: Port = Field(default=80, description="TCP port.")
+    port: Port | None = Field(default=None, description="TCP port; the scheme's if absent.")
     weight: Weight = Field(description="Share of the load among the nodes; 0: none.")
     priority: Literal[0] = Field(default=0, description="Only 0 is served: all nodes are of one group.")
 
@@ -86,8 +86,14 @@ Nodes = Annotated[
 ]
 
 
+class UpstreamTls(Strict):
+    known_to_apisix = words("client_cert_id client_cert client_key")
+
+    verify: bool = Field(default=True, description="Whether the nodes' certificates are verified.")
+
+
 class Upstream(Described):
-    known_to_apisix = words("retry_timeout tls checks hash_on key discovery_type discovery_args service_name")
+    known_to_apisix = words("retry_timeout checks hash_on key discovery_type discovery_args service_name")
 
     type: Literal["roundrobin"] = Field(
         default="roundrobin", description="How a node is chosen: weighted round robin."
@@ -102,7 +108,8 @@ class Upstream(Described):
         description="The Host that nodes see: the client's, the node's own, or `upstream_host`.",
     )
     upstream_host: Host | None = Field(default=None, description="With `pass_host: rewrite`.")
-    scheme: Literal["http"] = Field(default="http", description="The protocol towards the nodes.")
+    scheme: Literal["http", "https"] = Field(default="http", description="The protocol towards the nodes.")
+    tls: UpstreamTls = Field(default=UpstreamTls(), description="With `scheme: https`.")
     keepalive_pool: KeepalivePool = Field(
         default=KeepalivePool(), description="Idle connections that are kept."
     )

@@ -1,0 +1,43 @@
+"""The upstreams that plugins can call by name or id: those of the configurations that are in use, newest first."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from host.upstream.upstream import Upstream
+
+
+class NamedUpstreams(Protocol):
+    """The upstreams of one configuration."""
+
+    def __contains__(self, name: object) -> bool:
+        """Whether one has this id or name. From any thread."""
+
+    def named(self, name: str) -> Upstream | None:
+        """Return the one with this id, else the one with this name."""
+
+
+class Directory:
+    """While a configuration is made real, its plugins start and those of the last one serve: both find theirs."""
+
+    def __init__(self) -> None:
+        self._sets: list[NamedUpstreams] = []
+
+    def add(self, upstreams: NamedUpstreams) -> None:
+        """Look here first from now on."""
+        self._sets = [upstreams, *self._sets]
+
+    def remove(self, upstreams: NamedUpstreams) -> None:
+        """Look here no more. Idempotent."""
+        self._sets = [each for each in self._sets if each is not upstreams]
+
+    def __contains__(self, name: object) -> bool:
+        return any(name in each for each in self._sets)
+
+    def find(self, name: str) -> Upstream | None:
+        """Return the upstream of this id or name; None without one."""
+        for each in self._sets:
+            found = each.named(name)
+            if found is not None:
+                return found
+        return None

@@ -1,0 +1,260 @@
+"""proxy_http_call: calls of guests to other servers, from the host call to the callback with the outcome.
+
+It must not know how a request is sent: that is its services' matter, which tell each `HttpCall` how it ended.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from enum import Enum
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from abi.types import BufferType, MapType, Status
+from host._core import ffi, lib
+from host.headers import HeaderMap
+from host.plugin.allowance import Allowance
+from host.plugin.delivery import Delivery
+from host.plugin.guests import Guest, guest_of
+from host.plugin.services import CallInFlight, Timer
+from host.plugin.settings import CalloutSettings
+from host.plugin.targets import Address, Scheme
+from host.plugin.tokens import TokenKind, Tokens
+
+if TYPE_CHECKING:
+    from host.plugin.context import RootContext
+
+logger = logging.getLogger("sluiceway.plugin")
+
+_BROKEN_CONNECTION = 11
+"""What proxy_get_status tells in the callback of a call that failed: proxy-wasm-cpp-host's number, as in Envoy."""
+
+
+class CallFailure(Enum):
+    """Why there is no response: what guests read as `:dispatch_status`. The texts are ngx_wasm_module's, where it has
+    one."""
+
+    TIMEOUT = "timeout"
+    CONNECTION_REFUSED = "connection refused"
+    BROKEN_CONNECTION = "broken connection"
+    RESOLVER_FAILURE = "resolver failure"
+    TLS_HANDSHAKE_FAILURE = "tls handshake failure"
+    READER_FAILURE = "reader failure"
+    RESPONSE_TOO_LARGE = "response too large"
+    NO_UPSTREAM = "no upstream"
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRequest:
+    """What a guest asks for. `address` is None where `upstream` names a configured one; `timeout`: seconds for all."""
+
+    upstream: str
+    address: Address | None
+    headers: HeaderMap
+    body: bytes
+    trailers: HeaderMap | None
+    timeout: float
+
+
+class HttpCall:
+    """One call. Whoever carries it out fills `delivery` and ends it by `completed` or `failed`."""
+
+    __slots__ = (
+        "_allowance",
+        "_calls",
+        "_sent",
+        "_timer",
+        "delivery",
+        "is_pending",
+        "request",
+        "root",
+        "token",
+    )
+
+    def __init__(
+        self, calls: HttpCalls, allowance: Allowance, root: int, token: int, request: HttpRequest
+    ) -> None:
+        self._calls, self._allowance = calls, allowance
+        self.root, self.token, self.request = root, token, request
+        self.delivery = Delivery()
+        self.is_pending = True
+        self._timer: Timer | None = None
+        self._sent: CallInFlight | None = None
+
+    @property
+    def plugin(self) -> str:
+        """The name of the plugin that calls."""
+        return self._allowance.settings.name
+
+    @property
+    def callouts(self) -> CalloutSettings:
+        """What it may."""
+        return self._allowance.callouts
+
+    def start(self) -> None:
+        """Send it, now that its VM serves."""
+        if self.is_pending and not self.send():
+            self._calls.guest.services.soon(lambda: self.failed(CallFailure.NO_UPSTREAM))
+
+    def send(self) -> bool:
+        """Send it, and watch its time. False: it is refused at once."""
+        services = self._calls.guest.services
+        self._sent = services.http_call(self)
+        if self._sent is None:
+            return False
+        self._timer = services.call_later(self.request.timeout, self._time_out)
+        return True
+
+    def completed(self) -> None:
+        """The response is in `delivery`, all of it. Must not be called from inside the guest."""
+        delivery = self.delivery
+        size = delivery.length(BufferType.HTTP_CALL_RESPONSE_BODY)
+        if size > self.callouts.max_response_size:
+            self.failed(CallFailure.RESPONSE_TOO_LARGE)
+            return
+        if not self.end():
+            return
+        delivery.append(BufferType.HTTP_CALL_RESPONSE_BODY, b"")  # a body without bytes is there, too
+        headers = len(delivery.map(MapType.HTTP_CALL_RESPONSE_HEADERS))
+        trailers = delivery.fields(MapType.HTTP_CALL_RESPONSE_TRAILERS)
+        self._deliver(delivery, headers, size, trailers)
+
+    def failed(self, failure: CallFailure, detail: str = "") -> None:
+        """There is no response. Must not be called from inside the guest."""
+        if not self.end():
+            return
+        delivery = Delivery()  # whatever came of a response is not for the guest
+        reason = failure.value.encode()
+        delivery.map(MapType.HTTP_CALL_RESPONSE_HEADERS).add(b":dispatch_status", reason)
+        delivery.set_status(_BROKEN_CONNECTION, f"{failure.value}: {detail}" if detail else failure.value)
+        self._deliver(delivery, 0, 0, 0)
+
+    def _deliver(self, delivery: Delivery, headers: int, body: int, trailers: int) -> None:
+        root = self._calls.guest.roots.get(self.root)
+        if root is not None:
+            root.deliver("proxy_on_http_call_response", delivery, self.token, headers, body, trailers)
+
+    def end(self) -> bool:
+        """Forget about it; returns whether it was pending until now."""
+        if not self.is_pending:
+            return False
+        self.is_pending = False
+        self._calls.forget(self)
+        self._allowance.give_back(len(self.request.body))
+        if self._timer is not None:
+            self._timer.cancel()
+        self._sent = self._timer = None
+        return True
+
+    def cancel(self) -> None:
+        """Give it up without a callback."""
+        sent = self._sent
+        if self.end() and sent is not None:
+            sent.cancel()
+
+    def _time_out(self) -> None:
+        sent = self._sent
+        if sent is not None:
+            sent.cancel()
+        self.failed(CallFailure.TIMEOUT)
+
+
+class HttpCalls:
+    """The calls of one guest that are in flight: a `host.plugin.guests.Subject`."""
+
+    def __init__(self, guest: Guest) -> None:
+        self.guest = guest
+        self._tokens = Tokens(TokenKind.HTTP_CALL)
+        self._in_flight: dict[int, HttpCall] = {}
+        self._allowances: dict[str, Allowance] = {}  # by the name of a plugin: several may share a VM
+
+    def begin(
+        self,
+        root: RootContext,
+        upstream: str,
+        headers: HeaderMap,
+        body: bytes,
+        trailers: HeaderMap | None,
+        timeout: float,
+    ) -> int | Status:
+        """Begin a call and return its token, or why there is none. `timeout` in seconds, 0: the longest there is."""
+        guest = self.guest
+        allowance = self._allowance(root)
+        address = None
+        if not guest.services.has_upstream(upstream):
+            scheme: Scheme = "https" if headers.get(b":scheme") == b"https" else "http"
+            if (address := allowance.address(upstream, scheme)) is None:
+                return Status.BAD_ARGUMENT
+        if not allowance.take(len(body)):
+            return Status.INTERNAL_FAILURE
+        longest = allowance.callouts.timeout
+        token = self._tokens.next(self._in_flight)
+        request = HttpRequest(upstream, address, headers, body, trailers, min(timeout or longest, longest))
+        call = self._in_flight[token] = HttpCall(self, allowance, root.id, token, request)
+        if not guest.is_serving:
+            guest.when_serving(call.start)
+        elif not call.send():
+            call.end()
+            return Status.INTERNAL_FAILURE
+        return token
+
+    def _allowance(self, root: RootContext) -> Allowance:
+        settings = root.key.settings
+        if (found := self._allowances.get(settings.name)) is None:
+            found = self._allowances[settings.name] = Allowance(settings, self.guest.services)
+        return found
+
+    def forget(self, call: HttpCall) -> None:
+        """A call is no longer in flight."""
+        del self._in_flight[call.token]
+
+    def root_ended(self, root: int) -> None:
+        """Give up the calls of a plugin context."""
+        for call in [call for call in self._in_flight.values() if call.root == root]:
+            call.cancel()
+
+    def ended(self) -> None:
+        """Give up all calls."""
+        for call in list(self._in_flight.values()):
+            call.cancel()
+
+
+def _failed(kind: type[BaseException], error: BaseException, trace: TracebackType) -> None:
+    """Ours, not the guest's: no exception crosses the core."""
+    logger.error("proxy_http_call could not be carried out", exc_info=(kind, error, trace))
+
+
+@ffi.def_extern(name="sw_http_call", error=int(Status.INTERNAL_FAILURE), onerror=_failed)  # type: ignore[untyped-decorator]
+def _http_call(
+    serial: int,
+    root: int,
+    upstream: Any,
+    upstream_length: int,
+    headers: Any,
+    body: Any,
+    body_length: int,
+    trailers: Any,
+    timeout: int,
+    token: Any,
+) -> int:
+    """The core's way in: see core/callouts.h."""
+    fields, trailing = _own(headers), _own(trailers) if trailers else None
+    guest = guest_of(serial)
+    context = guest.roots.get(root) if guest is not None else None
+    if guest is None or context is None:  # it is on its way out: nothing could come back to it
+        return Status.INTERNAL_FAILURE
+    try:
+        name = bytes(ffi.unpack(upstream, upstream_length)).decode()
+    except UnicodeDecodeError:
+        return Status.BAD_ARGUMENT
+    content = bytes(ffi.unpack(body, body_length)) if body_length else b""
+    begun = guest.subject(HttpCalls).begin(context, name, fields, content, trailing, timeout / 1000)
+    if isinstance(begun, Status):
+        return begun
+    token[0] = begun
+    return Status.OK
+
+
+def _own(headers: Any) -> HeaderMap:
+    return HeaderMap.view(ffi.gc(headers, lib.sw_headers_delete), None)
