@@ -91,7 +91,7 @@ static int32_t response_code(const call *c) {
 }
 static int32_t response_code_details(const call *c) {
     const sw_stream *stream = c->stream;
-    if (stream->local.active) return give_buffer(c, &stream->local.details);
+    if (stream->local.active || stream->reset) return give_buffer(c, &stream->local.details);
     return stream->side[SW_RESPONSE].started ? give(c, "via_upstream", 12) : SW_NOT_FOUND;
 }
 static int32_t response_flags(const call *c) { return give_number(c, 0); }

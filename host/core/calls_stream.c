@@ -2,6 +2,7 @@
  * the guest has returned, so that no guest is ever entered again from inside its own call. */
 #include "connection.h"
 #include "hostcalls.h"
+#include "logs.h"
 #include "message.h"
 
 /* Without a stream of that kind there is nothing to do, which is no error (Envoy): SDKs panic on any. */
@@ -36,8 +37,7 @@ SW_HOSTCALL(proxy_close_stream) {
         if (type >= SW_STREAM_DOWNSTREAM) sw_connection_close(stream); /* with either end goes the other, as in Envoy */
         return SW_OK;
     }
-    stream->reset = true;
-    sw_stream_wake(stream);
+    sw_stream_reset(stream, "wasm_close_stream");
     return SW_OK;
 }
 
@@ -66,8 +66,10 @@ SW_HOSTCALL(proxy_send_local_response) {
         return SW_OK;
     }
     if (stream->side[SW_RESPONSE].head_out) {
-        stream->reset = !stream->side[SW_RESPONSE].end_out;
-        sw_stream_wake(stream);
+        if (stream->side[SW_RESPONSE].end_out) return SW_OK;
+        static const char late[] = "proxy_send_local_response came when the response's head had left: the response is cut short";
+        sw_logs_add(vm, SW_LOG_WARN, late, sizeof late - 1);
+        sw_stream_reset(stream, "local_response_behind_head");
         return SW_OK;
     }
     sw_headers headers = {0};

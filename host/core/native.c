@@ -27,8 +27,7 @@ int sw_native_resume(sw_stream *stream, uint16_t filter, int side) {
 
 int sw_native_reset(sw_stream *stream) {
     if (!stream->open || stream->logging) return -1;
-    stream->reset = true;
-    sw_stream_wake(stream);
+    sw_stream_reset(stream, "python_filter_reset");
     return 0;
 }
 

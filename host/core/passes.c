@@ -41,13 +41,13 @@ void sw_fail_exchange(sw_stream *stream, sw_slot *slot) {
     slot->created = slot->skipped = true;
     stream->flags |= SW_VM_DIED;
     if (stream->logging) return;
+    bool is_wasm = slot->filter->kind == SW_FILTER_WASM; /* a fault in Python is the gateway's own */
+    const char *details = is_wasm ? "wasm_fail_stream" : "python_filter_failed";
     if (stream->side[SW_RESPONSE].head_out) {
-        if (!sw_is_complete(stream)) stream->reset = true;
+        if (!sw_is_complete(stream)) sw_stream_reset(stream, details);
         return;
     }
     stream->failed = true;
-    bool is_wasm = slot->filter->kind == SW_FILTER_WASM; /* a fault in Python is the gateway's own */
-    const char *details = is_wasm ? "wasm_fail_stream" : "python_filter_failed";
     sw_local_response *local = sw_stream_begin_local_response(stream, is_wasm ? 503 : 500);
     sw_buffer_append(&local->details, details, strlen(details));
 }
@@ -70,12 +70,12 @@ static void finish(sw_stream *stream, int side) {
 }
 
 static void overflow(sw_stream *stream, int side) {
-    if (stream->side[SW_RESPONSE].head_out) {
-        stream->reset = true;
-        return;
-    }
     static const char *const bodies[] = {"Payload Too Large", "Bad Gateway"};
     static const char *const details[] = {"request_payload_too_large", "response_payload_too_large"};
+    if (stream->side[SW_RESPONSE].head_out) {
+        sw_stream_reset(stream, details[side]);
+        return;
+    }
     sw_local_response *local = sw_stream_begin_local_response(stream, side == SW_REQUEST ? 413 : 502);
     sw_buffer_append(&local->body, bodies[side], strlen(bodies[side]));
     sw_buffer_append(&local->details, details[side], strlen(details[side]));

@@ -58,6 +58,15 @@ void sw_stream_wake(sw_stream *stream) {
     woken = stream;
 }
 
+void sw_stream_reset(sw_stream *stream, const char *details) {
+    if (!stream->reset && !stream->local.active) {
+        sw_buffer_clear(&stream->local.details);
+        sw_buffer_append(&stream->local.details, details, strlen(details));
+    }
+    stream->reset = true;
+    sw_stream_wake(stream);
+}
+
 int64_t sw_stream_next_woken(void) {
     if (!woken) return -1;
     sw_stream *stream = woken;

@@ -93,7 +93,7 @@ typedef struct {
     uint32_t status;
     int32_t grpc_status;
     sw_headers headers;
-    sw_buffer body, details;
+    sw_buffer body, details;     /* details: also why an exchange without an answer of ours was given up */
 } sw_local_response;
 
 typedef struct sw_stream {
@@ -166,6 +166,8 @@ const char *sw_stream_take_body(sw_stream *stream, int side, size_t *length);
  * the callback that stops it (Envoy). A resume does not disarm a later pause. */
 void sw_slot_resume(sw_stream *stream, sw_slot *slot, int side);
 void sw_stream_wake(sw_stream *stream);
+/* Gives the exchange up, for this reason: what has left stays cut short. */
+void sw_stream_reset(sw_stream *stream, const char *details);
 /* Takes a stream off the list of those that were resumed from elsewhere: its owner, or -1. Settle it next. */
 int64_t sw_stream_next_woken(void);
 /* What has to be seen to behind an event, whosever it was: SW_LOGS, SW_WOKEN, SW_TICKS. */

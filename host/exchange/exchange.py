@@ -10,7 +10,7 @@ import logging
 import os
 from collections.abc import Callable
 
-from host.exchange.record import Record
+from host.exchange.record import CONNECTION_CLOSED_WITHOUT_RESPONSE, Record
 from host.exchange.request import RequestSide
 from host.exchange.route import Route
 from host.http.downstream import Downstream
@@ -208,6 +208,8 @@ class Exchange(RequestSide):
 
     def _apply(self, flags: int) -> None:
         if flags & RESET:
+            if self._record is not None and not self.answered:
+                self._record.status = CONNECTION_CLOSED_WITHOUT_RESPONSE
             self._downstream.abort()
             return
         if flags & LOCAL_RESPONSE:

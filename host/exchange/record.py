@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 CLIENT_CLOSED_REQUEST: Final = 499
 """nginx's status of a request whose client left before it was answered."""
 
+CONNECTION_CLOSED_WITHOUT_RESPONSE: Final = 444
+"""nginx's status of a request that the gateway gave no answer: a filter has reset the exchange."""
+
 
 @dataclass(slots=True)
 class Attempt:

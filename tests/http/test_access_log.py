@@ -211,6 +211,20 @@ def test_a_client_that_leaves_is_499() -> None:
     assert lines == ["499|0", "200|3"]
 
 
+class _Resets(PythonFilter):
+    """Gives the exchange up."""
+
+    def on_request_headers(self, context: FilterContext, end_of_stream: bool) -> None:
+        context.reset()
+
+
+def test_a_request_that_a_filter_resets_is_444() -> None:
+    """nginx's, for a connection that was closed without an answer; the details say why."""
+    wire, lines = logged("$status|$response_code_details", filters=(_Resets(),))
+    wire.client().send(GET)
+    assert lines == ["444|python_filter_reset"]
+
+
 def test_a_fault_of_our_own_is_500() -> None:
     """Once, though its connection is answered past the exchange."""
 
