@@ -10,6 +10,7 @@ import atexit
 import ctypes
 import hashlib
 import os
+import threading
 from functools import cache
 from importlib.metadata import version
 from typing import Any
@@ -60,12 +61,20 @@ def pointer_of(managed: Any, kind: str) -> Any:
     return ffi.cast(kind, address)
 
 
-@cache
+_one_engine = threading.Lock()
+
+
 def engine() -> wasmtime.Engine:
-    """Return the process's engine; the first call starts the clock that bounds guest calls.
+    """Return the process's engine, to any thread; the first call starts the clock that bounds guest calls.
 
     Raises EngineError when the installed wasmtime lacks what the core needs.
     """
+    with _one_engine:  # a cache alone would let two threads make one each
+        return _engine()
+
+
+@cache
+def _engine() -> wasmtime.Engine:
     missing = lib.sw_engine_load(str(wasmtime_library.filename).encode())
     if missing != ffi.NULL:
         name = ffi.string(missing).decode()

@@ -12,6 +12,7 @@ TINYGO = {name for name in build.names() if build.toolchain(name) == "tinygo"}
 # What the guests of other compilers and build modes begin with; the others have _start.
 START = {
     "go_http_headers": "_initialize",
+    "jwt_auth": "_initialize",
     "rust_wasip1": "_initialize",
     "rust_unknown": "_initialize",
     "assemblyscript": None,
