@@ -77,7 +77,7 @@ def append(buffer: Any, data: bytes) -> None:
 
 def text(pointer: Any, length: int) -> bytes:
     """Return bytes of the guest."""
-    return bytes(ffi.buffer(pointer, length)) if length else b""
+    return bytes(ffi.unpack(pointer, length)) if length else b""
 
 
 @ffi.def_extern(name="sw_call_get_shared_data", error=Status.INTERNAL_FAILURE, onerror=failed)  # type: ignore[untyped-decorator]

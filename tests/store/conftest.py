@@ -4,19 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
 from host.store import Limits, MemoryStore, Store
+from host.store.lmdb import LmdbStore
 
 MakeStore = Callable[..., Store]
+
+
+MAP_SIZE = 16 << 20
 
 
 def _memory(limits: Limits, _: ExitStack) -> Store:
     return MemoryStore(lambda _: limits)
 
 
-KINDS = {"memory": _memory}
+def _lmdb(limits: Limits, stack: ExitStack) -> Store:
+    folder = stack.enter_context(TemporaryDirectory(dir="/dev/shm"))
+    return LmdbStore(Path(folder), MAP_SIZE, lambda _: limits)
+
+
+KINDS = {"memory": _memory, "lmdb": _lmdb}
 
 
 @pytest.fixture(params=KINDS)
