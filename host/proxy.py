@@ -12,13 +12,14 @@ import dataclasses
 import logging
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self
 
 import uvloop
 
 from host.assembly import Assembly, Surroundings, assemble
+from host.assembly.stores import limit, make_stores, vm_ids
 from host.callouts import Callouts
 from host.code.remote import NEGATIVE_SECONDS
 from host.config import Config, HttpLimits, Listen
@@ -45,12 +46,24 @@ class Proxy:
         host, port = proxy.address
     """
 
-    def __init__(self, config: Config, *, log: Log | None = None, cache: ModuleCache | None = None) -> None:
-        """`log` takes the lines of plugins (`host.log.setup` makes one); without it they are dropped."""
+    def __init__(
+        self,
+        config: Config,
+        *,
+        log: Log | None = None,
+        cache: ModuleCache | None = None,
+        announce: Callable[[int], None] | None = None,
+    ) -> None:
+        """`log` takes the lines of plugins (`host.log.setup` makes one); without it they are dropped.
+
+        `announce` is called, on any thread, with the id of a queue that has got an item: other processes that share
+        it `wake` those who wait for it there.
+        """
         self.config = config
         self.addresses: list[tuple[str, int]] = []
         self._log = log
         self._cache = cache
+        self._announce = announce
         self._assembly: Assembly | None = None
         self._server: Server | None = None
         self._services: LoopServices | None = None
@@ -78,16 +91,20 @@ class Proxy:
         """
         loop = asyncio.get_running_loop()
         bound = list(sockets) if sockets is not None else bind(self.config.listen)
-        self.reopen_access_log()
+        stores = make_stores(self.config.stores)
+        if self._announce is not None:
+            stores.announce = self._announce
         deadlines = Deadlines(loop.time)
         callouts = Callouts(deadlines)
-        self._services = LoopServices(loop, self._log, callouts=callouts)
+        self._services = LoopServices(loop, self._log, stores=stores, callouts=callouts)
+        self.reopen_access_log()
         self._around = Surroundings(
             self._services, deadlines, TcpDialer(), callouts, self._cache or ModuleCache()
         )
         try:
             self._assembly = await assemble(self.config, self._around)
             _tell(self._assembly)
+            stores.keep_only(vm_ids(self.config))  # a database may have those of an earlier configuration
             self._fetch_again_later()
             self._server = Server(self._exchange, deadlines, http_settings(self.config.http))
             await self._server.start(bound)
@@ -125,6 +142,9 @@ class Proxy:
             self.config = config
             old.retire(new)
             self.reopen_access_log()
+            stores = self._around.services.stores
+            limit(stores, config.stores)
+            await self._around.services.run(lambda: stores.keep_only(vm_ids(config)))
 
     def reopen_access_log(self) -> None:
         """Open the file of the access log anew: it was moved away. One that cannot be opened is told, and costs no
@@ -165,6 +185,15 @@ class Proxy:
                 _tell(new)
                 old.retire(new)
         self._fetch_again_later()
+
+    def wake(self, queue: int | None) -> None:
+        """Tell plugins here of an item in a queue that another process shares; None: of items in any of them."""
+        if self._services is None:
+            return
+        if queue is None:
+            self._services.stores.wake_all()
+        else:
+            self._services.stores.wake(queue)
 
     async def drain(self, within: float) -> bool:
         """Accept no more and let requests finish; returns whether all did in so many seconds."""

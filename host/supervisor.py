@@ -19,8 +19,10 @@ from pathlib import Path
 from host import config as configs
 from host import log as logs
 from host.config import Config, Listen
-from host.errors import ConfigError
+from host.config.stores import Stores
+from host.errors import ConfigError, Problem
 from host.proxy import bind
+from host.store.folder import SharedFolder
 from host.workplace import Workplace
 
 logger = logging.getLogger("sluiceway")
@@ -64,9 +66,10 @@ class Supervisor:
 
     def __init__(self, config: Config, load: Callable[[], Config]) -> None:
         """Bind the addresses. Raises ListenError."""
-        self.config = config
         self._load = load
         count = config.workers or len(os.sched_getaffinity(0))
+        self._folder = _shared_folder(config.stores, count)
+        self.config = self._with_folder(config)
         sockets = bind_all(config.listen, count)
         self.addresses = [Listen(*each.getsockname()[:2]) for each in sockets[0]]
         self.workplaces = [Workplace(number, self, own) for number, own in enumerate(sockets)]
@@ -90,7 +93,17 @@ class Supervisor:
             self._tell()
             if not self._has_served:
                 logger.error("no worker has come up; trying again")
-        return max(await asyncio.gather(*tasks))
+        try:
+            return max(await asyncio.gather(*tasks))
+        finally:
+            if self._folder is not None:
+                self._folder.remove()
+
+    def _with_folder(self, config: Config) -> Config:
+        """The configuration with a place for what workers share, where it names none."""
+        if self._folder is None or config.stores.path is not None:
+            return config
+        return dataclasses.replace(config, stores=dataclasses.replace(config.stores, path=self._folder.path))
 
     def _tell(self) -> None:
         listed = ", ".join(f"http://{_authority(listen)}" for listen in self.addresses)
@@ -114,7 +127,7 @@ class Supervisor:
         if self.stopping.is_set():
             return
         try:
-            new = self._load()
+            new = self._with_folder(self._load())
         except ConfigError as error:
             for problem in error.problems:
                 logger.error("%s", problem)
@@ -126,6 +139,9 @@ class Supervisor:
         if kept := [name for name in _AT_RESTART if getattr(new, name) != getattr(self.config, name)]:
             logger.warning("changed, but taken up by a restart only: %s", ", ".join(kept))
             new = dataclasses.replace(new, **{name: getattr(self.config, name) for name in kept})
+        if new.stores.places != self.config.stores.places:
+            logger.warning("changed, but taken up by a restart only: where wasm.stores keeps what")
+            new = dataclasses.replace(new, stores=self.config.stores)
         if any(each.is_up for each in self.workplaces):
             for each in self.workplaces:
                 each.reload(new)
@@ -151,12 +167,29 @@ class Supervisor:
             for each in self.workplaces:
                 each.reload(config)
 
+    def enqueued(self, workplace: Workplace, queues: list[int] | None) -> None:
+        """Items have come into these shared queues, or into any (None): the other workers have to be told."""
+        for each in self.workplaces:
+            if each is not workplace:
+                each.wake(queues)
+
     def refused(self, workplace: Workplace, problems: list[str]) -> None:
         """A worker serves on with what it had."""
         fields = {"fields": {"worker": workplace.number}}
         for problem in problems:
             logger.error("%s", problem, extra=fields)
         logger.error("not reloaded: plugins did not come up; the last configuration stays", extra=fields)
+
+
+def _shared_folder(stores: Stores, workers: int) -> SharedFolder | None:
+    """A folder for the shared data and queues of several workers. Raises ConfigError when there is no room for it."""
+    if stores.path is not None or stores.local == "memory" or (stores.local == "auto" and workers == 1):
+        return None
+    try:
+        return SharedFolder()
+    except OSError as error:
+        message = f"no folder for what workers share: {error}; give lmdb.path, or local: memory"
+        raise ConfigError([Problem("", None, "wasm.stores", message)]) from error
 
 
 def bind_all(addresses: tuple[Listen, ...], count: int) -> list[list[socket.socket]]:

@@ -13,6 +13,7 @@ import logging
 import os
 import signal
 import socket
+import threading
 from typing import NoReturn
 
 import uvloop
@@ -29,9 +30,10 @@ _ORPHAN_SECONDS = 10.0  # for requests in flight when the supervisor has died
 
 
 class Worker:
-    """Obeys `start Config`, `reload Config`, `reopen` and `drain seconds`.
+    """Obeys `start Config`, `reload Config`, `reopen`, `drain seconds` and `wake [queue…]`.
 
-    Answers `ready` to the first, `reloaded` or `refused [problem…]` to the second, and ends at the third.
+    Answers `ready` to the first, `reloaded` or `refused [problem…]` to the second, and ends at the third. Tells
+    `enqueued [queue…]`: the shared queues that have got items here.
     """
 
     def __init__(self, control: Control, sockets: list[socket.socket]) -> None:
@@ -40,6 +42,9 @@ class Worker:
         self._proxy: Proxy | None = None
         self._log: logs.Log | None = None
         self._changes: asyncio.Queue[tuple[str, Config]] = asyncio.Queue()
+        self._loop = asyncio.get_running_loop()
+        self._enqueued: set[int] = set()
+        self._lock = threading.Lock()
         self._stop: asyncio.Future[float] = asyncio.get_running_loop().create_future()
 
     async def run(self) -> int:
@@ -67,6 +72,8 @@ class Worker:
                     self._end(argument)
                 elif order == "reopen":
                     self._reopen()
+                elif order == "wake":
+                    self._wake(argument)
                 else:
                     self._changes.put_nowait((order, argument))
         self._end(_ORPHAN_SECONDS)
@@ -74,6 +81,25 @@ class Worker:
     def _reopen(self) -> None:
         if self._proxy is not None:
             self._proxy.reopen_access_log()
+
+    def _wake(self, queues: list[int] | None) -> None:
+        """Tell plugins of items in these shared queues; None: in any of them."""
+        if self._proxy is not None:
+            for queue in [None] if queues is None else queues:
+                self._proxy.wake(queue)
+
+    def _announce(self, queue: int) -> None:
+        """Have the supervisor tell the other workers, once for all that comes until the loop has its turn."""
+        with self._lock:
+            is_first = not self._enqueued
+            self._enqueued.add(queue)
+        if is_first:
+            self._loop.call_soon_threadsafe(self._tell_enqueued)
+
+    def _tell_enqueued(self) -> None:
+        with self._lock:
+            queues, self._enqueued = sorted(self._enqueued), set()
+        self._control.send("enqueued", queues)
 
     def _end(self, within: float) -> None:
         if not self._stop.done():
@@ -88,7 +114,7 @@ class Worker:
 
     async def _start(self, config: Config) -> None:
         self._log = logs.setup(config.log.level, config.log.format)
-        proxy = Proxy(config, log=self._log)
+        proxy = Proxy(config, log=self._log, announce=self._announce)
         await proxy.start(self._sockets)
         self._proxy = proxy
         gc.collect()

@@ -9,7 +9,7 @@ import socket
 import sys
 import time
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from host.config import Config
 from host.control import Control
@@ -40,6 +40,9 @@ class Employer(Protocol):
 
     def refused(self, workplace: Workplace, problems: list[str]) -> None:
         """A worker does not take a configuration, for these reasons."""
+
+    def enqueued(self, workplace: Workplace, queues: list[int] | None) -> None:
+        """A worker has put items into these shared queues; None: it has died, and may have before."""
 
 
 class Workplace:
@@ -96,6 +99,7 @@ class Workplace:
         self.is_up = False
         listening.cancel()
         control.close()
+        self._employer.enqueued(self, None)
         return status
 
     async def _listen(self, control: Control) -> None:
@@ -105,9 +109,12 @@ class Workplace:
         except EOFError:
             return
 
-    def _take(self, answer: str, problems: list[str]) -> None:
-        if answer == "ready":
+    def _take(self, answer: str, argument: list[Any]) -> None:
+        if answer == "enqueued":
+            self._employer.enqueued(self, argument)
+        elif answer == "ready":
             self.is_up = True
+            self.wake(None)  # of what came while it started
             if self.settled.is_set():
                 self._employer.came_up(self)
             self.settled.set()
@@ -116,7 +123,7 @@ class Workplace:
             self._employer.accepted(self, self._sent[0])
         else:
             del self._sent[1]
-            self._employer.refused(self, problems)
+            self._employer.refused(self, argument)
 
     def reload(self, config: Config) -> None:
         """Have the process take another configuration, unless it has been given it already."""
@@ -128,6 +135,11 @@ class Workplace:
         """Have the process open its access log anew."""
         if self._control is not None:
             self._control.send("reopen", None)
+
+    def wake(self, queues: list[int] | None) -> None:
+        """Have the process tell its plugins of items in these shared queues; None: in any."""
+        if self.is_up and self._control is not None:
+            self._control.send("wake", queues)
 
     def drain(self, within: float) -> None:
         """Have the process finish its requests and end; one that does not serve yet is ended at once."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from host.code.remote import Remote
+from host.config.stores import Stores
 from host.log.format import DEFAULT as DEFAULT_ACCESS_LOG_FORMAT
 
 KIB = 1024
@@ -261,6 +262,7 @@ class Config:
     access_log: AccessLogConfig | None = None
     response_order: ResponseOrder = "descending"
     plugins: tuple[Plugin, ...] = ()
+    stores: Stores = field(default_factory=Stores)
     global_rules: tuple[GlobalRule, ...] = ()
     routes: tuple[Route, ...] = ()
     upstreams: tuple[Upstream, ...] = ()

@@ -7,6 +7,7 @@ What has the wrong shape is passed over here: `host.config.validate` tells of th
 from __future__ import annotations
 
 import difflib
+import importlib.util
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -51,6 +52,7 @@ def check(gateway: Document, resources: Document) -> Iterator[Problem]:
     yield from _check_code(gateway)
     yield from _check_trusted(gateway)
     yield from _check_environments(gateway)
+    yield from _check_stores(gateway)
     yield from _check_ids(resources)
     yield from _check_upstreams(resources)
     yield from _check_uses(resources, kinds)
@@ -70,6 +72,25 @@ def _check_workers(gateway: Document) -> Iterator[Problem]:
     if _get(root, "workers") is not None and _get(_get(root, "nginx_config"), "worker_processes") is not None:
         message = "stands beside 'workers': give one of them"
         yield gateway.problem(("nginx_config", "worker_processes"), message)
+
+
+def _check_stores(gateway: Document) -> Iterator[Problem]:
+    """Each vm_id stands once, and Redis is there for those that are kept in it."""
+    stores = _get(_get(gateway.root.value, "wasm"), "stores")
+    place: Place = ("wasm", "stores")
+    seen: set[str] = set()
+    for index, entry in _entries(stores, "vm_ids"):
+        vm_id = entry.get("vm_id")
+        if isinstance(vm_id, str) and vm_id in seen:
+            message = f"vm_id {escape(vm_id, 60)!r} stands here already"
+            yield gateway.problem((*place, "vm_ids", index, "vm_id"), message)
+        elif isinstance(vm_id, str):
+            seen.add(vm_id)
+        if entry.get("store") == "redis" and _get(stores, "redis") is None:
+            message = "needs the server that 'redis' beside 'vm_ids' names"
+            yield gateway.problem((*place, "vm_ids", index, "store"), message)
+    if _get(stores, "redis") is not None and importlib.util.find_spec("redis") is None:
+        yield gateway.problem((*place, "redis"), "needs Redis's client: pip install 'sluiceway[redis]'")
 
 
 def _check_environments(gateway: Document) -> Iterator[Problem]:

@@ -7,6 +7,7 @@ the place of its service's.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -14,11 +15,13 @@ from typing import Any
 
 from host.code.remote import Remote
 from host.config import model
+from host.config import stores as model_stores
 from host.config.schema.callouts import Callouts
 from host.config.schema.code import PluginCode
 from host.config.schema.gateway import Apisix, Gateway, Nginx, NginxHttp, Python, Ssl, Wasm
 from host.config.schema.resources import Resources, Route, Service, Timeout, Upstream, Uses
 from host.config.schema.scalars import parse_address
+from host.config.schema.stores import Stores
 
 PlaceOf = Callable[[tuple[str | int, ...]], model.Place]
 """Tells where the value of a path stands."""
@@ -45,6 +48,7 @@ def resolve(
         response_order=gateway.response_order,
         plugins=_wasm_plugins(gateway.wasm, folder, trusted, gateway_place)
         + _python_plugins(gateway.python, folder, gateway_place),
+        stores=_stores(gateway.wasm.stores, folder),
         global_rules=tuple(
             model.GlobalRule(
                 id=(own := rule.id or _position(index)),
@@ -56,6 +60,27 @@ def resolve(
         ),
         routes=routes.all(),
         upstreams=routes.upstreams(),
+    )
+
+
+def _stores(stores: Stores, folder: Path) -> model_stores.Stores:
+    limits = model_stores.SharedLimits(stores.max_size, stores.ttl, stores.max_queues, stores.max_queue_size)
+    return model_stores.Stores(
+        local=stores.local,
+        limits=limits,
+        path=folder / stores.lmdb.path if stores.lmdb.path is not None else None,
+        map_size=stores.lmdb.map_size,
+        redis=model_stores.Redis(**stores.redis.model_dump()) if stores.redis is not None else None,
+        vm_ids=tuple(
+            model_stores.VmIdStore(
+                entry.vm_id,
+                entry.store,
+                dataclasses.replace(
+                    limits, **entry.model_dump(exclude={"vm_id", "store"}, exclude_none=True)
+                ),
+            )
+            for entry in stores.vm_ids
+        ),
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from host.errors import PluginStartError
 from host.plugin import hostcalls as hostcalls
+from host.plugin import shared_data
 from host.plugin.context import RootContext, StartRefused
 from host.plugin.guests import Guest
 from host.plugin.services import Services
@@ -79,4 +80,5 @@ def _start(settings: PluginSettings, module: Module, services: Services) -> Buil
     guest = Guest(settings, services)
     vm = WasmVM(module, settings.vm, guest.serial)
     guest.hold(vm)
+    shared_data.prepare(guest, module)
     return Built(guest, vm)

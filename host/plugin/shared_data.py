@@ -1,6 +1,6 @@
 """Host calls for shared data, as far as they are not served in C (core/calls_shared_data.c).
 
-The first call of a guest comes here in any case. Where its vm_id is kept in memory, the C core then serves the others.
+Where a guest's vm_id is kept in memory, the C core is given its shared data when the VM is made, and serves them alone.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from abi.types import LogLevel, Status
 from host._core import ffi, lib
 from host.plugin.guests import Guest, guest_of
 from host.store import MemorySpace, Refused, Space
+from host.wasm.module import Module
 
 logger = logging.getLogger("sluiceway.plugin")
 
@@ -54,6 +55,16 @@ class SharedState:
 
     def ended(self) -> None:
         """Nor to a VM."""
+
+
+def prepare(guest: Guest, module: Module) -> None:
+    """Open the store of a guest that could use it, while its VM is built: that may take longer than a callback may."""
+    if any("_shared_" in imported.name for imported in module.file.imports):
+        state = guest.subject(SharedState)
+        try:
+            state.space()
+        except Refused as error:
+            state.refused("there are no shared data and queues", error)
 
 
 def state_of(serial: int) -> SharedState:

@@ -71,6 +71,10 @@ class Space(Protocol):
 class Store(Protocol):
     """Spaces by vm_id, and the queues of all of them by id."""
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether other processes have it too, and have to be told of items by others than the store."""
+
     def space(self, vm_id: str) -> Space:
         """Return the space of this vm_id. Raises Refused when the store cannot be opened."""
 

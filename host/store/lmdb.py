@@ -55,6 +55,8 @@ _READERS = 1024
 class LmdbStore:
     """See `Store`. The database is opened with the first use, as gateways without such plugins need none."""
 
+    is_shared = True
+
     def __init__(
         self, path: Path, map_size: int, limits: Callable[[str], Limits] = lambda _: Limits()
     ) -> None:

@@ -126,6 +126,8 @@ class Queues:
 class MemoryStore:
     """See `Store`."""
 
+    is_shared = False
+
     def __init__(self, limits: Callable[[str], Limits] = lambda _: Limits()) -> None:
         self._limits = limits
         self._spaces: dict[str, MemorySpace] = {}

@@ -16,27 +16,30 @@ Listener = Callable[[], None]
 class Stores:
     """Shared data and queues by vm_id, wherever they are kept.
 
-    `announce` is called with the id of a queue that has got an item here, for other processes to hear of it.
+    `announce` is called with the id of a queue that has got an item here and that other processes share.
     """
 
-    def __init__(
-        self,
-        local: Store | None = None,
-        *,
-        limits: Mapping[str, Limits] | None = None,
-        default_limits: Limits | None = None,
-        remote: Store | None = None,
-        remote_vm_ids: Iterable[str] = (),
-    ) -> None:
-        """`local`: the store of the process or machine, a MemoryStore if None. `remote`: that of `remote_vm_ids`."""
-        self._limits = dict(limits or {})
-        self._default_limits = default_limits if default_limits is not None else Limits()
-        self.local = local if local is not None else MemoryStore(self.limits_of)
-        self.remote = remote
-        self._remote_vm_ids = frozenset(remote_vm_ids)
+    def __init__(self, limits: Limits | None = None) -> None:
+        """Keep everything in memory, within these limits for each vm_id; `use` and `configure` say otherwise."""
+        self._limits: Mapping[str, Limits] = {}
+        self._default_limits = limits if limits is not None else Limits()
+        self.local: Store = MemoryStore(self.limits_of)
+        self.remote: Store | None = None
+        self._remote_vm_ids: frozenset[str] = frozenset()
         self.announce: Callable[[int], None] = _nobody
         self._listeners: dict[int, list[Listener]] = {}
         self._lock = threading.Lock()
+
+    def use(self, local: Store, remote: Store | None = None, remote_vm_ids: Iterable[str] = ()) -> None:
+        """Keep what belongs to `remote_vm_ids` in `remote`, all else in `local`. Before the first use."""
+        self.local, self.remote, self._remote_vm_ids = local, remote, frozenset(remote_vm_ids)
+
+    def configure(self, default: Limits, limits: Mapping[str, Limits]) -> None:
+        """Hold vm_ids to these limits from now on, those without their own to the default ones."""
+        self._default_limits, self._limits = default, dict(limits)
+        self.local.configure(self.limits_of)
+        if self.remote is not None:
+            self.remote.configure(self.limits_of)
 
     def limits_of(self, vm_id: str) -> Limits:
         """Return what plugins of this vm_id may keep."""
@@ -61,10 +64,12 @@ class Stores:
 
     def enqueue(self, queue: int, item: bytes) -> Status:
         """Append an item and wake those who listen, here and elsewhere. See `Store.enqueue`."""
-        status = self.store_of(queue).enqueue(queue, item)
+        store = self.store_of(queue)
+        status = store.enqueue(queue, item)
         if status is Status.OK:
             self.wake(queue)
-            self.announce(queue)
+            if store.is_shared:
+                self.announce(queue)
         return status
 
     def dequeue(self, queue: int) -> bytes | None:
@@ -87,9 +92,10 @@ class Stores:
             listener()
 
     def wake_all(self) -> None:
-        """Tell all listeners: items may have come unheard."""
+        """Tell the listeners of all queues that are not empty: items may have come unheard."""
         for queue in list(self._listeners):
-            self.wake(queue)
+            if self.length(queue):
+                self.wake(queue)
 
     def listen(self, queue: int, listener: Listener) -> None:
         """Have `listener` called from now on."""

@@ -131,11 +131,11 @@ def test_they_outlive_a_vm_that_traps() -> None:
 
 def test_a_value_over_the_limit_is_a_mismatch_and_said() -> None:
     """Any other status is a panic in Rust's SDK. The log says what it was."""
-    stores = Stores(default_limits=Limits(max_size=1000))
+    stores = Stores(Limits(max_size=1000))
     outcome = run(put(b"key", b"v" * 2000), put(b"key", b"1"), put(b"key", b"v" * 2000), stores=stores)
     assert outcome.statuses == [Status.CAS_MISMATCH, Status.OK, Status.CAS_MISMATCH]
     (said,) = [event.message for event in outcome.host.events]  # the second comes within a second
-    assert said == "proxy_set_shared_data answers CAS_MISMATCH: an entry of 2003 bytes is over max_size, 1000"
+    assert said == "proxy_set_shared_data answers CAS_MISMATCH: an entry of 2003 bytes is over max_size"
     assert outcome.host.shared_data == {b"key": b"1"}
 
 

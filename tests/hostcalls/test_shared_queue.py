@@ -135,7 +135,7 @@ def test_an_item_that_the_guest_has_no_memory_for_stays_in_the_queue() -> None:
 
 def test_a_full_queue_is_not_found_and_said() -> None:
     """Any other status is a panic in Rust's SDK. The log says what it was."""
-    stores = Stores(default_limits=Limits(max_queue_size=200))
+    stores = Stores(Limits(max_queue_size=200))
     outcome = run(
         register(),
         enqueue(b"item"),
@@ -152,7 +152,7 @@ def test_a_full_queue_is_not_found_and_said() -> None:
 
 def test_too_many_queues_are_refused_and_said() -> None:
     """A plugin that makes them without end fails alone."""
-    stores = Stores(default_limits=Limits(max_queues=2))
+    stores = Stores(Limits(max_queues=2))
     outcome = run(register(b"1"), register(b"2"), register(b"3"), register(b"1"), stores=stores)
     assert outcome.statuses == [Status.OK, Status.OK, Status.INTERNAL_FAILURE, Status.OK]
     assert "max_queues" in outcome.host.events[0].message

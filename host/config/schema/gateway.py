@@ -24,6 +24,7 @@ from host.config.schema.scalars import (
     Workers,
     bad_value,
 )
+from host.config.schema.stores import Stores
 from host.log.format import DEFAULT as DEFAULT_FORMAT
 from host.log.format import parse_format
 
@@ -265,6 +266,7 @@ class WasmPlugin(PluginCode):
 
 class Wasm(Strict):
     plugins: list[WasmPlugin] = Field(default=[], description="The `.wasm` files that routes can enable.")
+    stores: Stores = Field(default=Stores(), description="Shared data and queues of plugins.")
 
 
 def _check_target(target: str) -> str:
