@@ -58,6 +58,10 @@ MEMORY_MAX_BYTES: Final = 256 * MIB
 Go with 2.6 MiB. Without a cap a leak, which conservative collectors do have, takes the worker with it on its
 way to 4 GiB."""
 
+PLUGIN_METRICS_MAX: Final = 1_024
+"""Names of metrics that one plugin may define. Each is a time series for whoever collects them; plugins that make
+names of what clients send (a host, a path) would make them without end."""
+
 STREAM_CALLBACK_CPU_MILLISECONDS: Final = 10
 """CPU time of one callback about a stream. A guest runs on the event loop: while it does, no other stream
 moves. Callbacks take microseconds; 10 ms leaves room for a run of the guest's garbage collector."""

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from abi.limits import BODY_BUFFER_MAX_BYTES
 from abi.pairs import encode_pairs
 from host._core import ffi, lib
+from host.metrics.table import RequestCounters
 
 
 class PhaseClass(IntEnum):
@@ -107,6 +108,10 @@ class FilterChain:
         bits = lib.sw_chain_body_bits(native)
         self.wants_request_body, self.wants_response_body = bool(bits & 1), bool(bits & 2)
         self.changes_request_body, self.changes_response_body = bool(bits & 4), bool(bits & 8)
+
+    def count_in(self, requests: RequestCounters) -> None:
+        """Count the exchanges that pass the chain from now on. To be called once."""
+        lib.sw_chain_count_in(self.native, requests.table.pointer, requests.indexes, requests.durations)
 
     def attend(self) -> None:
         """Let every filter see to what its guest has left behind."""

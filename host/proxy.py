@@ -30,6 +30,8 @@ from host.http.downstream import Downstream
 from host.http.server import Server
 from host.http.settings import HttpSettings
 from host.log import Log, LogFile
+from host.metrics.table import MetricsTable, RequestCounters
+from host.reporting import Reporting
 from host.services import LoopServices
 from host.upstream.dial import TcpDialer
 from host.wasm.cache import ModuleCache
@@ -52,10 +54,13 @@ class Proxy:
         *,
         log: Log | None = None,
         cache: ModuleCache | None = None,
+        metrics: MetricsTable | None = None,
         announce: Callable[[int], None] | None = None,
     ) -> None:
         """`log` takes the lines of plugins (`host.log.setup` makes one); without it they are dropped.
 
+        `metrics`: where to count, for somebody else who shows it; without it, the proxy serves its metrics itself
+        where the configuration says so.
         `announce` is called, on any thread, with the id of a queue that has got an item: other processes that share
         it `wake` those who wait for it there.
         """
@@ -70,6 +75,8 @@ class Proxy:
         self._around: Surroundings | None = None
         self._access_file: LogFile | None = None
         self._access_log: AccessLog | None = None
+        self._reporting: Reporting | None = None
+        self._metrics = metrics
         self._changing = asyncio.Lock()
         self._fetching: asyncio.TimerHandle | asyncio.Task[None] | None = None
 
@@ -77,6 +84,15 @@ class Proxy:
     def address(self) -> tuple[str, int]:
         """The first address that is listened on."""
         return self.addresses[0]
+
+    def metrics(self) -> str:
+        """Return all metrics in Prometheus's text format. "" before the start and after the end."""
+        return self._reporting.text() if self._reporting is not None else ""
+
+    @property
+    def metrics_address(self) -> tuple[str, int] | None:
+        """Where the proxy itself serves its metrics, if it does."""
+        return self._reporting.address if self._reporting is not None else None
 
     @property
     def problems(self) -> list[Problem]:
@@ -96,12 +112,17 @@ class Proxy:
             stores.announce = self._announce
         deadlines = Deadlines(loop.time)
         callouts = Callouts(deadlines)
-        self._services = LoopServices(loop, self._log, stores=stores, callouts=callouts)
+        self._services = LoopServices(
+            loop, self._log, stores=stores, callouts=callouts, metrics=self._metrics
+        )
         self.reopen_access_log()
+        requests = RequestCounters(self._services.metrics)
         self._around = Surroundings(
-            self._services, deadlines, TcpDialer(), callouts, self._cache or ModuleCache()
+            self._services, deadlines, TcpDialer(), callouts, requests, self._cache or ModuleCache()
         )
         try:
+            serves_metrics = self.config.prometheus is not None and self._metrics is None
+            self._reporting = Reporting(self._services, self._log, self.config.prometheus, serves_metrics)
             self._assembly = await assemble(self.config, self._around)
             _tell(self._assembly)
             stores.keep_only(vm_ids(self.config))  # a database may have those of an earlier configuration
@@ -122,7 +143,10 @@ class Proxy:
     def _match(self, exchange: Exchange) -> Route | None:
         assembly = self._assembly
         assert assembly is not None
-        return assembly.router.match(*exchange.target()) or assembly.unmatched
+        found = assembly.router.match(*exchange.target()) or assembly.unmatched
+        if found is None and self._around is not None:
+            self._around.requests.add(404)  # no chain will count it
+        return found
 
     async def reload(self, config: Config) -> None:
         """Serve another configuration from now on; requests in flight end on the old one.
@@ -216,6 +240,9 @@ class Proxy:
             self._access_file = self._access_log = None
         if self._around is not None:
             self._around.callouts.close()
+        if self._reporting is not None:
+            self._reporting.close()
+            self._reporting = None
         if self._services is not None:
             self._services.close()
 
@@ -291,7 +318,7 @@ def http_settings(limits: HttpLimits) -> HttpSettings:
 
 def check(config: Config) -> list[Problem]:
     """Compile and start every plugin with every configuration, serve nobody, and return what does not work."""
-    config = dataclasses.replace(config, listen=())
+    config = dataclasses.replace(config, listen=(), prometheus=None)
 
     async def run() -> list[Problem]:
         async with Proxy(config) as proxy:

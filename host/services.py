@@ -15,6 +15,7 @@ from typing import TypeVar
 from abi.types import LogLevel
 from host.callouts import Callouts
 from host.log import Log
+from host.metrics.table import MetricsTable
 from host.plugin.callouts import HttpCall
 from host.plugin.services import CallInFlight
 from host.store import Stores
@@ -47,13 +48,16 @@ class LoopServices:
         log: Log | None = None,
         stores: Stores | None = None,
         callouts: Callouts | None = None,
+        metrics: MetricsTable | None = None,
     ) -> None:
         """Without `log` lines of guests are dropped, without `callouts` no upstream is known to them.
 
         `stores`: shared data and queues, of this process alone if None; they are closed with the services.
+        `metrics`: where to count; without it, in memory of the process's own.
         """
         bind_thread()
         self.stores = stores if stores is not None else Stores()
+        self.metrics = metrics if metrics is not None else MetricsTable()
         self._loop = loop
         self._log = log
         self._callouts = callouts

@@ -21,13 +21,17 @@ from host import log as logs
 from host.config import Config, Listen
 from host.config.stores import Stores
 from host.errors import ConfigError, Problem
+from host.metrics.layout import add_up
+from host.metrics.server import MetricsServer
+from host.metrics.table import MetricsTable
 from host.proxy import bind
+from host.reporting import exposition_of
 from host.store.folder import SharedFolder
 from host.workplace import Workplace
 
 logger = logging.getLogger("sluiceway")
 
-_AT_RESTART = ("listen", "workers", "http", "log", "access_log")
+_AT_RESTART = ("listen", "workers", "http", "log", "access_log", "prometheus")
 
 
 def serve(source: Path | Config, listen: Listen | None = None, workers: int | None = None) -> int:
@@ -65,7 +69,7 @@ class Supervisor:
     """Keeps `config.workers` workers running."""
 
     def __init__(self, config: Config, load: Callable[[], Config]) -> None:
-        """Bind the addresses. Raises ListenError."""
+        """Bind the addresses, that of the metrics too. Raises ListenError."""
         self._load = load
         count = config.workers or len(os.sched_getaffinity(0))
         self._folder = _shared_folder(config.stores, count)
@@ -74,11 +78,29 @@ class Supervisor:
         self.addresses = [Listen(*each.getsockname()[:2]) for each in sockets[0]]
         self.workplaces = [Workplace(number, self, own) for number, own in enumerate(sockets)]
         self.stopping = asyncio.Event()
+        self._metrics = MetricsTable()
+        self._restarts = self._metrics.counter("worker_restarts_total")
+        self._metrics_server = self._listen_for_metrics()
         self._has_served = False
+
+    def _listen_for_metrics(self) -> MetricsServer | None:
+        prometheus = self.config.prometheus
+        if prometheus is None:
+            return None
+        exposition, listen = exposition_of(prometheus), prometheus.listen
+
+        def text() -> str:
+            self._metrics.gauge("workers").set(sum(each.is_up for each in self.workplaces))
+            tables = [self._metrics.read(), *(each.metrics.read() for each in self.workplaces)]
+            return exposition.text(add_up(tables))
+
+        return MetricsServer(listen.host, listen.port, prometheus.export_uri, text)
 
     async def run(self) -> int:
         """Start the workers and wait for the order to stop."""
         loop = asyncio.get_running_loop()
+        if self._metrics_server is not None:
+            self._metrics_server.start()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_stop)
         loop.add_signal_handler(signal.SIGHUP, self._on_reload)
@@ -132,6 +154,7 @@ class Supervisor:
             for problem in error.problems:
                 logger.error("%s", problem)
             logger.error("not reloaded: the configuration has %d problems", len(error.problems))
+            self._count_reload("refused")
             return
         except Exception:
             logger.exception("not reloaded")
@@ -155,6 +178,7 @@ class Supervisor:
     def came_up(self, workplace: Workplace) -> None:
         """A worker serves."""
         if self._has_served:
+            self._restarts.add()
             logger.info("worker %d is up again", workplace.number)
         elif all(each.settled.is_set() for each in self.workplaces):
             self._tell()
@@ -163,6 +187,7 @@ class Supervisor:
         """A worker has taken a configuration over: from now on it is everybody's."""
         logger.info("reloaded", extra={"fields": {"worker": workplace.number}})
         if config is not self.config:
+            self._count_reload("accepted")
             self.config = config
             for each in self.workplaces:
                 each.reload(config)
@@ -175,10 +200,14 @@ class Supervisor:
 
     def refused(self, workplace: Workplace, problems: list[str]) -> None:
         """A worker serves on with what it had."""
+        self._count_reload("refused")
         fields = {"fields": {"worker": workplace.number}}
         for problem in problems:
             logger.error("%s", problem, extra=fields)
         logger.error("not reloaded: plugins did not come up; the last configuration stays", extra=fields)
+
+    def _count_reload(self, result: str) -> None:
+        self._metrics.counter("reloads_total", {"result": result}).add()
 
 
 def _shared_folder(stores: Stores, workers: int) -> SharedFolder | None:

@@ -22,6 +22,7 @@ from host import log as logs
 from host.config import Config
 from host.control import Control
 from host.errors import ConfigError
+from host.metrics.table import MetricsTable
 from host.proxy import Proxy
 
 logger = logging.getLogger("sluiceway.worker")
@@ -36,8 +37,10 @@ class Worker:
     `enqueued [queue…]`: the shared queues that have got items here.
     """
 
-    def __init__(self, control: Control, sockets: list[socket.socket]) -> None:
+    def __init__(self, control: Control, metrics: MetricsTable, sockets: list[socket.socket]) -> None:
+        """`metrics`: what the supervisor reads."""
         self._control = control
+        self._metrics = metrics
         self._sockets = sockets
         self._proxy: Proxy | None = None
         self._log: logs.Log | None = None
@@ -114,7 +117,7 @@ class Worker:
 
     async def _start(self, config: Config) -> None:
         self._log = logs.setup(config.log.level, config.log.format)
-        proxy = Proxy(config, log=self._log, announce=self._announce)
+        proxy = Proxy(config, log=self._log, metrics=self._metrics, announce=self._announce)
         await proxy.start(self._sockets)
         self._proxy = proxy
         gc.collect()
@@ -142,15 +145,16 @@ class Worker:
 
 
 def main(arguments: list[str]) -> NoReturn:
-    """Run a worker on the file descriptors that the supervisor passed."""
+    """Run a worker on the file descriptors that the supervisor passed: control, metrics, sockets."""
     # Signals of the terminal go to the whole process group: the supervisor decides what they mean.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # until there is a log to open anew
-    end, *sockets = [socket.socket(fileno=int(number)) for number in arguments]
+    metrics = MetricsTable(int(arguments[1]))
+    end, *sockets = [socket.socket(fileno=int(number)) for number in (arguments[0], *arguments[2:])]
 
     async def run() -> int:
-        return await Worker(await Control.over(end), sockets).run()
+        return await Worker(await Control.over(end), metrics, sockets).run()
 
     loop = uvloop.new_event_loop()
     status = loop.run_until_complete(run())

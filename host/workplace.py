@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from host.config import Config
 from host.control import Control
+from host.metrics.file import MetricsFile
 
 logger = logging.getLogger("sluiceway")
 
@@ -46,7 +47,10 @@ class Employer(Protocol):
 
 
 class Workplace:
-    """`settled` is set once the first process serves, or has failed to; `is_up` says whether one serves now."""
+    """`metrics` outlive its processes.
+
+    `settled` is set once the first process serves, or has failed to; `is_up` says whether one serves now.
+    """
 
     def __init__(self, number: int, employer: Employer, sockets: list[socket.socket]) -> None:
         self.number = number
@@ -54,6 +58,7 @@ class Workplace:
         self.is_up = False
         self._employer = employer
         self._sockets = sockets
+        self.metrics = MetricsFile(f"sluiceway-metrics-{number}")
         self._process: asyncio.subprocess.Process | None = None
         self._control: Control | None = None
         self._sent: list[
@@ -83,6 +88,7 @@ class Workplace:
     async def _run_process(self) -> int:
         ours, theirs = socket.socketpair()
         descriptors = [each.fileno() for each in (theirs, *self._sockets)]
+        descriptors.insert(1, self.metrics.descriptor)
         with theirs:
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-P", "-c", _START, _FOLDER, *map(str, descriptors), pass_fds=descriptors

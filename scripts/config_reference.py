@@ -20,7 +20,19 @@ SCHEMA = DOCS / "config.schema.json"
 BEGIN, END = "<!-- reference: begin -->\n", "<!-- reference: end -->\n"
 
 # In the order of reading.
-_GATEWAY = ("apisix", "nginx_config", "wasm", "python", "response_order", "workers", "log", "deployment")
+_GATEWAY = (
+    "apisix",
+    "nginx_config",
+    "wasm",
+    "python",
+    "response_order",
+    "workers",
+    "log",
+    "plugin_attr",
+    "stats_config",
+    "node",
+    "deployment",
+)
 _RESOURCES = ("routes", "upstreams", "services", "plugin_configs", "global_rules")
 ROOTS = (*_GATEWAY, *_RESOURCES)
 

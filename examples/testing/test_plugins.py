@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from wasmtime import wat2wasm
+
 from abi import PeerType
 from host import (
     Action,
@@ -91,6 +93,13 @@ def test_it_makes_three_host_calls(plugin_host):
     assert len(plugin.trace("proxy_get_header_map_value")) == 2
     (call,) = plugin.trace("proxy_log")
     assert call.result == 0  # Status.OK
+
+
+# [metrics]
+def test_it_counts_requests(plugin_host):
+    plugin = plugin_host(bytes(wat2wasm((PLUGINS.parent / "wat/counting.wat").read_text())))
+    plugin.http_stream().request_headers(GET, end_of_stream=True)
+    assert plugin.metrics == {"hits": 1}
 
 
 # [chain]

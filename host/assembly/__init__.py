@@ -18,6 +18,7 @@ from host.config import Config, WasmPlugin
 from host.errors import Problem
 from host.exchange import Route
 from host.http.deadlines import Deadlines
+from host.metrics.table import RequestCounters
 from host.plugin.plugin import Plugin
 from host.router import Router
 from host.services import LoopServices
@@ -35,6 +36,7 @@ class Surroundings:
     deadlines: Deadlines
     dialer: Dialer
     callouts: Callouts
+    requests: RequestCounters
     cache: ModuleCache = field(default_factory=ModuleCache)
 
 

@@ -184,6 +184,7 @@ def _settings(entry: WasmPlugin) -> PluginSettings:
             configuration=entry.vm_configuration,
             environment=dict(entry.environment),
             log_level=LogLevel[entry.log_level.upper()],
+            max_metrics=entry.max_metrics,
             memory_limit=entry.max_memory_size,
             start_deadline=max(1, round(entry.start_timeout * 1000)),
             callback_deadline=max(1, round(entry.callback_timeout * 1000)),

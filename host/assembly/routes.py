@@ -49,7 +49,7 @@ class Routes:
         chain = self._chain(route.plugins, route)
         if chain is None:
             self.unavailable.append(route.id)
-            chain = FilterChain([PythonFilterAdapter(Unavailable())])
+            chain = self._unavailable()
         made = Route(
             route.id, chain, self._upstream(route), route.trust_content_length, route.enable_websocket
         )
@@ -61,8 +61,13 @@ class Routes:
             return None
         chain = self._chain((), None)
         if chain is None:
-            chain = FilterChain([PythonFilterAdapter(Unavailable())])
+            chain = self._unavailable()
         return Route("", chain, self._upstream(None))
+
+    def _unavailable(self) -> FilterChain:
+        chain = FilterChain([PythonFilterAdapter(Unavailable())])
+        chain.count_in(self._around.requests)
+        return chain
 
     def _chain(self, uses: tuple[PluginUse, ...], route: RouteConfig | None) -> FilterChain | None:
         """The chain of these uses behind the global ones; None where one is unusable."""
@@ -82,6 +87,7 @@ class Routes:
             hold_response_head=route is None or not route.trust_content_length,
             properties=_properties(route),
         )
+        chain.count_in(self._around.requests)
         # The last holder may be the garbage collector, on any thread and in the midst of anything: not now, then.
         weakref.finalize(chain, self._around.services.soon, lambda: _close(filters)).atexit = False
         return chain

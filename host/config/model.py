@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from host.code.remote import Remote
 from host.config.stores import Stores
@@ -89,6 +89,7 @@ class WasmPlugin:
     max_request_body_size: int = 1 * MIB
     max_response_body_size: int = 1 * MIB
     log_level: PluginLogLevel = "info"
+    max_metrics: int = 1024
     allow_on_headers_stop_iteration: bool = False
     callouts: Callouts = Callouts()
     place: Place | None = field(default=None, compare=False, repr=False)
@@ -248,6 +249,33 @@ class LogConfig:
     format: Literal["text", "json"] = "text"
 
 
+@dataclass(frozen=True, slots=True)
+class StatsTag:
+    """A label that is written into names of metrics: see `host.metrics.exposition.StatsTag`. `regex` has a group."""
+
+    tag_name: str
+    regex: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prometheus:
+    """Where metrics are served, and under which names."""
+
+    listen: Listen = Listen("127.0.0.1", 9091)
+    export_uri: str = "/apisix/prometheus/metrics"
+    metric_prefix: str = "wasmcustom_"
+    stats_tags: tuple[StatsTag, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NodeConfig:
+    """What plugins read under `xds.node`. `metadata` is as JSON has it."""
+
+    id: str = ""
+    cluster: str = ""
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """A whole gateway. `workers` 0: one for each CPU that the process may use. `shutdown_timeout`: how long a worker
@@ -260,6 +288,8 @@ class Config:
     http: HttpLimits = field(default_factory=HttpLimits)
     log: LogConfig = field(default_factory=LogConfig)
     access_log: AccessLogConfig | None = None
+    prometheus: Prometheus | None = None
+    node: NodeConfig = field(default_factory=NodeConfig)
     response_order: ResponseOrder = "descending"
     plugins: tuple[Plugin, ...] = ()
     stores: Stores = field(default_factory=Stores)

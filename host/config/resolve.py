@@ -45,6 +45,8 @@ def resolve(
         http=_http(nginx),
         log=model.LogConfig(gateway.log.level, gateway.log.format),
         access_log=_access_log(nginx.http, folder),
+        prometheus=_prometheus(gateway),
+        node=model.NodeConfig(gateway.node.id, gateway.node.cluster, gateway.node.metadata),
         response_order=gateway.response_order,
         plugins=_wasm_plugins(gateway.wasm, folder, trusted, gateway_place)
         + _python_plugins(gateway.python, folder, gateway_place),
@@ -81,6 +83,18 @@ def _stores(stores: Stores, folder: Path) -> model_stores.Stores:
             )
             for entry in stores.vm_ids
         ),
+    )
+
+
+def _prometheus(gateway: Gateway) -> model.Prometheus | None:
+    prometheus = gateway.plugin_attr.prometheus
+    if prometheus is None or not prometheus.enable_export_server:
+        return None
+    return model.Prometheus(
+        listen=model.Listen(prometheus.export_addr.ip, prometheus.export_addr.port),
+        export_uri=prometheus.export_uri,
+        metric_prefix=prometheus.metric_prefix,
+        stats_tags=tuple(model.StatsTag(tag.tag_name, tag.regex) for tag in gateway.stats_config.stats_tags),
     )
 
 

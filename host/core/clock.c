@@ -36,6 +36,7 @@ static uint64_t read_clock(clockid_t id) {
 
 uint64_t sw_realtime_ns(void) { return read_clock(CLOCK_REALTIME); }
 uint64_t sw_monotonic_ns(void) { return read_clock(CLOCK_MONOTONIC); }
+uint64_t sw_thread_cpu_ns(void) { return read_clock(CLOCK_THREAD_CPUTIME_ID); }
 uint64_t sw_clock_ticks(void) { return atomic_load(&clock_.tick); }
 
 static void sample(uint64_t tick) {

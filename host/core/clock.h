@@ -32,4 +32,5 @@ void sw_clock_leave(void);
 uint64_t sw_clock_used(sw_clock_mark *mark);
 
 uint64_t sw_realtime_ns(void);
+uint64_t sw_thread_cpu_ns(void);
 uint64_t sw_monotonic_ns(void);

@@ -12,6 +12,7 @@
 #include "linker.h"
 #include "logs.h"
 #include "message.h"
+#include "metrics.h"
 #include "native.h"
 #include "shared_calls.h"
 #include "shared_data.h"

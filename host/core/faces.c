@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "metrics.h"
+
 void sw_vm_configure(sw_vm *vm, uint8_t abi_version, uint8_t log_level, const char *vm_id, size_t vm_id_length,
                      const char *configuration, size_t configuration_length, const char *environment,
                      size_t environment_length) {
@@ -133,8 +135,16 @@ sw_chain *sw_chain_new(sw_filter **filters, size_t count, bool reverse_response,
     return chain;
 }
 
+void sw_chain_count_in(sw_chain *chain, sw_metrics *metrics, const uint32_t *requests, uint32_t durations) {
+    sw_metrics_retain(metrics);
+    chain->metrics = metrics;
+    memcpy(chain->requests, requests, sizeof chain->requests);
+    chain->durations = durations;
+}
+
 void sw_chain_delete(sw_chain *chain) {
     if (!chain) return;
+    sw_metrics_release(chain->metrics);
     sw_headers_free(&chain->properties);
     free(chain->filters);
     free(chain);

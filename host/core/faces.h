@@ -38,6 +38,8 @@ void sw_filter_delete(sw_filter *filter);
 void sw_filter_bind(sw_filter *filter, sw_context *root);
 sw_chain *sw_chain_new(sw_filter **filters, size_t count, bool reverse_response, bool hold_response_head,
                        size_t request_limit, size_t response_limit, const char *properties, size_t properties_length);
+/* `requests`: 6 counters by class of status; `durations`: a histogram. Once. */
+void sw_chain_count_in(sw_chain *chain, struct sw_metrics *metrics, const uint32_t *requests, uint32_t durations);
 void sw_chain_delete(sw_chain *chain);
 /* Bit 0, 1: some filter takes bodies of requests, responses; bit 2, 3: some filter can change them. */
 int sw_chain_body_bits(const sw_chain *chain);

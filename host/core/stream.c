@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "logs.h"
+#include "metrics.h"
 
 sw_stream *sw_stream_new(void) {
     sw_stream *stream = calloc(1, sizeof *stream);
@@ -116,12 +117,23 @@ static void end_filters(sw_stream *stream) {
     }
 }
 
+static void count(const sw_stream *stream) {
+    const sw_chain *chain = stream->chain;
+    int64_t status = sw_headers_find(&stream->maps[2], ":status", 7, 0);
+    unsigned kind = 0;
+    if (status >= 0 && stream->maps[2].fields[status].value_length == 3)
+        kind = (unsigned)(*sw_field_value(&stream->maps[2], &stream->maps[2].fields[status]) - '0');
+    sw_metrics_add(chain->metrics, chain->requests[kind < 6 ? kind : 0], 1);
+    sw_metrics_sample(chain->metrics, chain->durations, (stream->ended_ns - stream->started_ns) / 1000000);
+}
+
 uint32_t sw_stream_close(sw_stream *stream) {
     if (!stream->open) return 0;
     if (stream->is_woken) forget_woken(stream);
     stream->in_event = stream->logging = true;
     stream->ended_ns = sw_realtime_ns();
     stream->flags = 0;
+    if (stream->chain->metrics && !stream->is_connection) count(stream);
     end_filters(stream);
     for (uint16_t i = 0; i < stream->count; i++) reset_slot(&stream->slots[i]);
     for (int i = 0; i < 4; i++) sw_headers_clear(&stream->maps[i]);

@@ -51,6 +51,9 @@ typedef struct sw_chain {
     size_t body_limit[SW_SIDES]; /* bytes that a pausing filter without a limit may hold; beyond: 413 / 502 */
     sw_headers properties;       /* exact names: path with NUL between segments -> encoded value */
     sw_filter **filters;
+    struct sw_metrics *metrics;  /* where its exchanges are counted; NULL = nowhere */
+    uint32_t requests[6];        /* counters by class of status, 0: without a response */
+    uint32_t durations;          /* a histogram of milliseconds */
 } sw_chain;
 
 /* What is the same for all exchanges of a client connection or an upstream node. */

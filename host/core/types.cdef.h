@@ -10,3 +10,4 @@ typedef struct sw_context sw_context;
 typedef struct sw_filter sw_filter;
 typedef struct sw_chain sw_chain;
 typedef struct sw_stream sw_stream;
+typedef struct sw_metrics sw_metrics;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "errors.h"
+#include "metrics.h"
 
 enum { MOST_TABLE_ELEMENTS = 1 << 20, NO_LIMIT = -1 };
 
@@ -49,6 +50,9 @@ void sw_vm_release(sw_vm *vm) {
     sw_buffer_free(&vm->configuration);
     sw_buffer_free(&vm->vm_id);
     sw_buffer_free(&vm->environment);
+    sw_vm_tell_account(vm);
+    sw_metrics_release(vm->metrics);
+    sw_buffer_free(&vm->defined);
     free(vm->contexts);
     free(vm->trace);
     sw_vm_share(vm, NULL);

@@ -47,6 +47,9 @@ enum { SW_MOST_PARAMETERS = 6 }; /* of a callback that is called */
 /* What the guest may call now: everything, or only logging and WASI (start functions; the allocator). */
 enum { SW_ANY_CALL, SW_START_CALLS, SW_ALLOCATOR_CALLS };
 
+/* The host's counters of a plugin's VMs: calls into the guest and out of it, nanoseconds of CPU time, metrics refused. */
+enum { SW_ACCOUNT_CALLS, SW_ACCOUNT_HOSTCALLS, SW_ACCOUNT_CPU, SW_ACCOUNT_REFUSED, SW_VM_ACCOUNTS };
+
 struct sw_vm {
     wasmtime_store_t *store;
     wasmtime_context_t *context;
@@ -77,6 +80,13 @@ struct sw_vm {
     sw_trace_row *trace;
     uint32_t trace_size;
     uint64_t trace_count;
+    struct sw_metrics *metrics;       /* where the guest counts; NULL = nowhere */
+    sw_buffer defined;                /* uint32_t: the metrics that the guest has defined, in that order */
+    uint32_t most_metrics, metrics_refused;
+    uint32_t account[SW_VM_ACCOUNTS]; /* the host's counters of what the plugin's VMs do */
+    uint64_t told[SW_VM_ACCOUNTS];    /* what of it has been counted there */
+    uint64_t cpu_ns;                  /* CPU time in the guest, reckoned from the calls that were measured */
+    uint32_t dice;
     uint32_t serial;                  /* what Python knows the VM by, in log rows */
     struct sw_shared_data *shared_data; /* those of its vm_id, where they are served in C; else NULL */
 };
@@ -92,6 +102,12 @@ int sw_vm_instantiate(sw_vm *vm, const wasmtime_instance_pre_t *pre);
 int sw_vm_bind(sw_vm *vm, uint16_t index, const char *name, uint8_t parameters);
 bool sw_vm_has_memory(const sw_vm *vm);
 void sw_vm_set_deadline(sw_vm *vm, uint64_t cpu_ns);
+
+/* accounts.c: has the guest count there, under at most so many names of its plugin's, and the host its calls, in the
+ * counters of `account`. */
+void sw_vm_count_in(sw_vm *vm, struct sw_metrics *metrics, uint32_t most, const uint32_t *account);
+/* Adds to the counters what has come since the last time. It is done once more when the VM goes. */
+void sw_vm_tell_account(sw_vm *vm);
 
 /* call.c: entering the guest */
 /* Calls an exported callback under `context` (NULL: none). `result` may be NULL. 0, or -1: the VM has failed. */

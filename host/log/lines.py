@@ -93,6 +93,11 @@ class Log:
             if self._writer.dropped == dropped:
                 self._told_dropped = dropped
 
+    @property
+    def dropped(self) -> int:
+        """How many lines were given up so far."""
+        return self._writer.dropped
+
     def flush(self, timeout: float = 1.0) -> bool:
         """Wait until all lines are written, `timeout` seconds at most; return whether they are."""
         return self._writer.flush(timeout)

@@ -11,6 +11,7 @@ from host.plugin import hostcalls as hostcalls
 from host.plugin import shared_data
 from host.plugin.context import RootContext, StartRefused
 from host.plugin.guests import Guest
+from host.plugin.metrics import account_of
 from host.plugin.services import Services
 from host.plugin.settings import PluginSettings, RootKey
 from host.wasm.module import Module
@@ -78,7 +79,7 @@ def configure(built: Built, key: RootKey) -> PluginStartError | None:
 
 def _start(settings: PluginSettings, module: Module, services: Services) -> Built:
     guest = Guest(settings, services)
-    vm = WasmVM(module, settings.vm, guest.serial)
+    vm = WasmVM(module, settings.vm, guest.serial, account_of(services.metrics, settings.name))
     guest.hold(vm)
     shared_data.prepare(guest, module)
     return Built(guest, vm)

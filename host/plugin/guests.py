@@ -128,6 +128,11 @@ def guest_of(serial: int) -> Guest | None:
     return _guests.get(serial)
 
 
+def living() -> list[Guest]:
+    """Return all guests that are known now."""
+    return list(_guests.values())
+
+
 def gone() -> list[int]:
     """Return the serials of VMs that are gone, to be given to `forget` behind their last log lines."""
     return _gone[:]

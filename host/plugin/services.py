@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from abi.types import LogLevel
+from host.metrics.table import MetricsTable
 from host.store import Stores
 
 if TYPE_CHECKING:
@@ -32,10 +33,16 @@ class CallInFlight(Protocol):
 
 
 class Services(Protocol):
-    """All methods return at once and never raise. `stores`: shared data and queues."""
+    """All methods return at once and never raise.
+
+    `stores`: shared data and queues. `metrics`: where guests, and the host itself, count.
+    """
 
     @property
     def stores(self) -> Stores: ...
+
+    @property
+    def metrics(self) -> MetricsTable: ...
 
     def now(self) -> float:
         """Seconds on a clock that never goes back; its zero means nothing."""

@@ -16,6 +16,7 @@ from host.plugin.backoff import Backoff
 from host.plugin.build import Built, build, configure
 from host.plugin.context import PluginContext, free_forgotten
 from host.plugin.endings import Endings
+from host.plugin.metrics import count_failure
 from host.plugin.services import Services
 from host.plugin.settings import FailurePolicy, PluginSettings, RootKey
 from host.wasm.module import Module
@@ -223,6 +224,7 @@ class VmSupply:
             self.failures += 1
             self.last_failure = vm.failure
             self._tell(f"the VM has failed: {self.last_failure}")
+            count_failure(self._services.metrics, self.settings.name, self.last_failure)
             guest.end()
         if is_current:
             spare, self._spare = self._spare, None

@@ -11,6 +11,7 @@ from host.store import Stores
 from host.testing.calls import HostedCall
 from host.testing.chain import ChainHost, WasmPlugin
 from host.testing.connection import HostedConnection
+from host.testing.metrics import Histogram
 from host.testing.plugin import PluginHost
 from host.testing.server import ProxyServer
 from host.testing.services import HostEvent, PluginLine
@@ -22,6 +23,7 @@ __all__ = [
     "CallFailure",
     "CalloutSettings",
     "ChainHost",
+    "Histogram",
     "HostEvent",
     "HostedCall",
     "HostedConnection",

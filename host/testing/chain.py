@@ -20,6 +20,7 @@ from host.plugin.settings import CalloutSettings
 from host.store import Stores
 from host.testing.calls import HostedCall
 from host.testing.connection import HostedConnection
+from host.testing.metrics import Metrics
 from host.testing.modules import Configuration, Wasm, default_name, encode_configuration, load_module
 from host.testing.services import HostEvent, ManualServices, PluginLine
 from host.testing.shared import SharedData, SharedQueue
@@ -256,6 +257,11 @@ class ChainHost:
     def events(self) -> list[HostEvent]:
         """What the host had to say about its plugins."""
         return self._services.events
+
+    @property
+    def metrics(self) -> Metrics:
+        """What plugins have counted, by name."""
+        return Metrics(self._services.metrics.read)
 
     def trace(self, name: str | None = None) -> list[TraceRow]:
         """Return the calls between host and guests, VM by VM: all, or those of one host call or callback."""

@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from abi.limits import MEMORY_MAX_BYTES, START_CPU_MILLISECONDS, STREAM_CALLBACK_CPU_MILLISECONDS
+from abi.limits import (
+    MEMORY_MAX_BYTES,
+    PLUGIN_METRICS_MAX,
+    START_CPU_MILLISECONDS,
+    STREAM_CALLBACK_CPU_MILLISECONDS,
+)
 from abi.types import LogLevel
 from host.plugin.plugin import FailurePolicy, Plugin
 from host.plugin.settings import CalloutSettings
@@ -46,13 +51,15 @@ class PluginHost(ChainHost):
         allow_on_headers_stop_iteration: bool = False,
         callouts: CalloutSettings | None = None,
         trace_rows: int = TRACE_ROWS,
+        max_metrics: int = PLUGIN_METRICS_MAX,
         **chain: Any,
     ) -> None:
         """Load and start the plugin.
 
         `wasm`: a file, its bytes, or a `host.wasm.module.Module`. Configurations: text is passed byte for byte,
         anything else as compact JSON. Deadlines are milliseconds of CPU time, `memory_limit` is in bytes. `trace_rows`:
-        how many calls are kept for `trace`. `callouts`: what the plugin may call beyond `upstreams`.
+        how many calls are kept for `trace`. `callouts`: what the plugin may call beyond `upstreams`. `max_metrics`: how
+        many names of metrics it may define.
         `chain`: the other arguments of `ChainHost`.
 
         Raises PluginLoadError and PluginStartError; notes on the error have what the plugin logged.
@@ -66,6 +73,7 @@ class PluginHost(ChainHost):
             start_deadline=start_deadline,
             callback_deadline=callback_deadline,
             trace_rows=trace_rows,
+            max_metrics=max_metrics,
         )
         only = WasmPlugin(
             wasm,

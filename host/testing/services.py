@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from abi.types import LogLevel
+from host.metrics.table import MetricsTable
 from host.plugin.callouts import HttpCall
 from host.store import MemoryStore, Stores
 from host.testing.calls import HostedCall
@@ -59,6 +60,7 @@ class ManualServices:
         """`stores`: shared data and queues, of their own if None."""
         bind_thread()
         self.stores = stores if stores is not None else Stores()
+        self.metrics = MetricsTable()
         self._now = 0.0
         self._set_time(0.0)
         self.lines: list[PluginLine] = []

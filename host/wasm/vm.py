@@ -14,10 +14,16 @@ from typing import Any
 
 from abi.callbacks import CALLBACKS
 from abi.hostcalls import HOSTCALLS
-from abi.limits import MEMORY_MAX_BYTES, START_CPU_MILLISECONDS, STREAM_CALLBACK_CPU_MILLISECONDS
+from abi.limits import (
+    MEMORY_MAX_BYTES,
+    PLUGIN_METRICS_MAX,
+    START_CPU_MILLISECONDS,
+    STREAM_CALLBACK_CPU_MILLISECONDS,
+)
 from abi.types import LogLevel
 from abi.wasi import WASI_FUNCTIONS
 from host._core import ffi, lib
+from host.metrics.table import Account
 from host.wasm.engine import engine_pointer
 from host.wasm.module import Module
 
@@ -53,7 +59,10 @@ class GuestFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class VmSettings:
-    """What a VM is given. Deadlines are CPU milliseconds of one call; `trace_rows` calls are kept from the start."""
+    """What a VM is given. Deadlines are CPU milliseconds of one call; `trace_rows` calls are kept from the start.
+
+    `max_metrics`: how many names the plugin may define; what it counts beyond that is not shown.
+    """
 
     vm_id: str = ""
     configuration: bytes = b""
@@ -63,6 +72,7 @@ class VmSettings:
     start_deadline: int = START_CPU_MILLISECONDS
     callback_deadline: int = STREAM_CALLBACK_CPU_MILLISECONDS
     trace_rows: int = 0
+    max_metrics: int = PLUGIN_METRICS_MAX
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +91,17 @@ class WasmVM:
 
     __slots__ = ("__weakref__", "_result", "module", "pointer", "serial", "settings")
 
-    def __init__(self, module: Module, settings: VmSettings | None = None, serial: int | None = None) -> None:
+    def __init__(
+        self,
+        module: Module,
+        settings: VmSettings | None = None,
+        serial: int | None = None,
+        account: Account | None = None,
+    ) -> None:
         """Instantiate and run the start functions: `_initialize` (then `main`), else `_start`.
 
         `serial` names the VM in log rows; one from `new_serial` lets a caller know it before the guest runs.
+        `account`: where the guest, and the host for it, count; without one it can define no metrics.
         """
         self.module = module
         self.settings = settings if settings is not None else VmSettings()
@@ -95,6 +112,10 @@ class WasmVM:
             raise MemoryError("no memory for a VM")
         self.pointer = ffi.gc(native, lib.sw_vm_release)
         self._configure()
+        if account is not None:
+            lib.sw_vm_count_in(
+                self.pointer, account.table.pointer, self.settings.max_metrics, account.indexes
+            )
         self._start()
 
     def _configure(self) -> None:
@@ -196,6 +217,10 @@ class WasmVM:
     def hostcalls(self) -> int:
         """Calls of the guest to the host so far, WASI included."""
         return int(lib.sw_vm_hostcalls(self.pointer))
+
+    def tell_account(self) -> None:
+        """Add what this VM has done since the last time to its plugin's counters."""
+        lib.sw_vm_tell_account(self.pointer)
 
     @property
     def contexts(self) -> int:

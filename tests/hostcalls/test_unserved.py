@@ -13,7 +13,7 @@ from tests.plugin.guests import GET, wat
 UNSERVED = [
     name
     for name in (function.name for function in relay.calls())
-    if name.startswith("proxy_grpc_") or "metric" in name or name == "proxy_call_foreign_function"
+    if name.startswith("proxy_grpc_") or name == "proxy_call_foreign_function"
 ]
 
 

@@ -13,6 +13,7 @@ from host.callouts import Callouts
 from host.config import Config
 from host.exchange import Route
 from host.http.deadlines import Deadlines
+from host.metrics.table import RequestCounters
 from host.services import LoopServices
 from host.upstream.dial import TcpDialer
 
@@ -33,7 +34,8 @@ async def surroundings() -> AsyncIterator[Surroundings]:
     callouts = Callouts(deadlines)
     services = LoopServices(loop, callouts=callouts)
     try:
-        yield Surroundings(services, deadlines, TcpDialer(), callouts)
+        requests = RequestCounters(services.metrics)
+        yield Surroundings(services, deadlines, TcpDialer(), callouts, requests)
     finally:
         services.close()
 

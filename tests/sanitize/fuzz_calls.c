@@ -5,6 +5,7 @@
 #include "harness.h"
 #include "logs.h"
 #include "shared_data.h"
+#include "metrics.h"
 
 typedef struct {
     sw_linker *linker;
@@ -14,6 +15,7 @@ typedef struct {
     sw_chain *chain;
     sw_stream *stream;
     sw_peer peer;
+    sw_metrics *metrics;
 } stage;
 
 static int32_t no_native(sw_stream *stream, uint16_t filter, int event, bool end) {
@@ -34,11 +36,23 @@ static void set_up(stage *s) {
     *s = (stage){.linker = new_linker(&random_module)};
     s->vm = new_vm(s->linker, &random_module);
     CHECK(s->vm);
+    s->metrics = one_in(8) ? NULL : sw_metrics_new(-1);
+    if (s->metrics) {
+        uint32_t account[SW_VM_ACCOUNTS];
+        for (int i = 0; i < SW_VM_ACCOUNTS; i++)
+            account[i] = sw_metrics_define(s->metrics, SW_COUNTER, "", 0, "account", chance(8), SW_MOST_METRICS);
+        sw_vm_count_in(s->vm, s->metrics, chance(4), account);
+    }
     s->root = sw_context_new_root(s->vm, "plugin", 6, "root", 4, "{}", chance(3));
     s->filter = sw_filter_new_wasm(one_in(2), true);
     sw_filter_bind(s->filter, s->root);
     s->chain = sw_chain_new(&s->filter, 1, one_in(2), one_in(2), 4096, 4096, property, sizeof property);
     CHECK(s->chain && s->chain->properties.count == 1);
+    if (s->metrics && one_in(2)) {
+        uint32_t requests[6], durations = sw_metrics_define(s->metrics, SW_HISTOGRAM, "", 0, "durations", 9, 1);
+        for (int i = 0; i < 6; i++) requests[i] = sw_metrics_define(s->metrics, SW_COUNTER, "", 0, "requests", 8, 20);
+        sw_chain_count_in(s->chain, s->metrics, requests, durations);
+    }
     memcpy(s->peer.address, "10.0.0.1:80", 11);
     s->peer.address_length = 11;
     s->stream = sw_stream_new();
@@ -64,6 +78,7 @@ static void tear_down(stage *s) {
     sw_vm_release(s->vm);
     sw_chain_delete(s->chain);
     sw_filter_delete(s->filter);
+    sw_metrics_release(s->metrics);
     sw_linker_delete(s->linker);
 }
 
@@ -128,6 +143,7 @@ static void event(stage *s) {
     }
     }
     sw_context_take_tick(s->root);
+    if (one_in(10)) sw_vm_tell_account(s->vm);
 }
 
 void fuzz_calls(unsigned rounds) {

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, Tag, WithJsonSchema
 from host.config.schema.base import Strict, by_form, words
 from host.config.schema.callouts import Callouts
 from host.config.schema.code import PluginCode
+from host.config.schema.observability import Node, PluginAttributes, StatsConfig
 from host.config.schema.scalars import (
     Conf,
     Duration,
@@ -252,6 +253,12 @@ class WasmPlugin(PluginCode):
     max_response_body_size: PositiveSize = Field(
         default=1024 * 1024, description="Response body held while the plugin pauses; more gets 502."
     )
+    max_metrics: int = Field(
+        default=1024,
+        ge=1,
+        le=16384,
+        description="Metrics that the plugin may define; what it counts under further names is not shown.",
+    )
     log_level: Literal["trace", "debug", "info", "warn", "error", "critical"] = Field(
         default="info", description="The least level of the plugin's own lines that is written."
     )
@@ -310,7 +317,7 @@ class Gateway(Strict):
     """The top level of `config.yaml`."""
 
     known_to_apisix: ClassVar[frozenset[str]] = words(
-        "plugins stream_plugins plugin_attr etcd discovery ext-plugin xrpc graphql admin"
+        "plugins stream_plugins etcd discovery ext-plugin xrpc graphql admin"
     )
 
     apisix: Apisix = Field(default=Apisix(), description="Where the gateway listens.")
@@ -329,3 +336,8 @@ class Gateway(Strict):
         description="Processes that serve; `auto`, or no key: one for each CPU that may be used.",
     )
     log: Log = Field(default=Log(), description="Logs, on standard error.")
+    plugin_attr: PluginAttributes = Field(
+        default=PluginAttributes(), description="APISIX's place for what concerns a plugin everywhere."
+    )
+    stats_config: StatsConfig = Field(default=StatsConfig(), description="Labels of metrics.")
+    node: Node = Field(default=Node(), description="What this gateway is among others, for plugins.")
