@@ -93,9 +93,9 @@ class GatewayProcess:
         """Return whether the pattern is found in a line of the log."""
         return any(re.search(pattern, line) for line in self.log)
 
-    def serving(self) -> tuple[str, int]:
+    def serving(self, seconds: float = PATIENCE) -> tuple[str, int]:
         """Wait until it serves; return host and port. Raises AssertionError, with its log, when it does not."""
-        (line,) = self.wait_for(r"serving on http://\S+;")
+        (line,) = self.wait_for(r"serving on http://\S+;", seconds=seconds)
         found = re.search(r"serving on http://([\d.]+):(\d+);", line)
         assert found is not None, line
         return found[1], int(found[2])
@@ -140,8 +140,10 @@ class ProxyServer:
         *,
         workers: int = 1,
         environment: Mapping[str, str] | None = None,
+        patience: float = PATIENCE,
     ) -> None:
-        """Start it and wait until it serves. `folder` takes the configuration, whose paths start from there.
+        """Start it and wait until it serves, for `patience` seconds at most. `folder` takes the configuration, whose
+        paths start from there.
 
         Raises AssertionError, with the gateway's log, when it does not come up.
         """
@@ -151,7 +153,7 @@ class ProxyServer:
         self.gateway = GatewayProcess(*arguments, environment=environment)
         self._workers = workers
         try:
-            self.address = self.gateway.serving()
+            self.address = self.gateway.serving(patience)
         except BaseException:
             self.gateway.kill()
             raise
