@@ -14,6 +14,7 @@ from abi.limits import BODY_BUFFER_MAX_BYTES
 from abi.pairs import encode_pairs
 from host._core import ffi, lib
 from host.metrics.table import RequestCounters
+from host.plugin.lenders import Borrower, lenders
 
 
 class PhaseClass(IntEnum):
@@ -33,6 +34,10 @@ class Filter(Protocol):
     @property
     def native(self) -> Any:
         """The `sw_filter *`; it lives as long as this object."""
+
+    @property
+    def borrower(self) -> Borrower | None:
+        """Where streams get a VM for this filter from, if each gets one of its own."""
 
     def attend(self) -> None:
         """See to what its guest has left behind: log lines, ticks, a failed VM."""
@@ -70,6 +75,7 @@ class FilterChain:
         "changes_request_body",
         "changes_response_body",
         "filters",
+        "lenders",
         "native",
         "wants_request_body",
         "wants_response_body",
@@ -92,6 +98,7 @@ class FilterChain:
         limits = limits if limits is not None else BodyLimits()
         pairs = encode_pairs(list((properties or {}).items()))
         self.filters = tuple(filters)
+        self.lenders = lenders([filter_.borrower for filter_ in self.filters])
         native = lib.sw_chain_new(
             [filter_.native for filter_ in self.filters],
             len(self.filters),

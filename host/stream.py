@@ -15,6 +15,8 @@ from host.chain import EMPTY, FilterChain
 from host.headers import HeaderMap
 from host.peer import ConnectionInfo
 from host.plugin import streams
+from host.plugin.lease import Lease
+from host.plugin.lenders import Lender
 
 __all__ = [
     "LOCAL_RESPONSE",
@@ -72,6 +74,7 @@ class Stream:
         "__weakref__",
         "_client_info",
         "_is_open",
+        "_leases",
         "_length",
         "_number",
         "_request_id",
@@ -87,6 +90,7 @@ class Stream:
         self._request_id = ""
         self.user_state: dict[int, Any] | None = None
         self._length = ffi.new("size_t *")
+        self._leases: list[tuple[Lender, Lease]] | None = None
         self._number = streams.number_of(self)
         self._is_open = False
 
@@ -97,6 +101,18 @@ class Stream:
             raise MemoryError("no memory for a stream")
         streams.OPEN[self._number] = self
         self._is_open = True
+        if chain.lenders:
+            self._borrow()
+
+    def _borrow(self) -> None:
+        """Take a VM from each lender; where it has none, the plugin is down for this stream."""
+        lent = ((lender, lender.lend(self.native)) for lender in self.chain.lenders)
+        self._leases = [(lender, lease) for lender, lease in lent if lease is not None]
+
+    def _give_back(self) -> None:
+        leases, self._leases = self._leases, None
+        for lender, lease in leases or ():
+            lender.take_back(lease)
 
     @property
     def request_id(self) -> str:
@@ -141,6 +157,9 @@ class Stream:
 
     def _attend(self, flags: int) -> int:
         self.chain.attend()
+        if self._leases is not None:
+            for _, lease in self._leases:
+                lease.attend()
         if flags & _WOKEN:
             streams.settle_woken()
         return flags & _FLAGS
@@ -158,6 +177,8 @@ class Stream:
         flags = lib.sw_stream_close(self.native)
         if flags:  # its last lines still carry the request's name
             self._attend(flags)
+        if self._leases is not None:
+            self._give_back()
         streams.OPEN[self._number] = None
         self.chain = EMPTY
         self.user_state = None

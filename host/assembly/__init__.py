@@ -20,6 +20,7 @@ from host.exchange import Route
 from host.http.deadlines import Deadlines
 from host.metrics.table import RequestCounters
 from host.plugin.plugin import Plugin
+from host.plugin.supplies import Supplies
 from host.router import Router
 from host.services import LoopServices
 from host.upstream.upstream import Dialer
@@ -38,6 +39,7 @@ class Surroundings:
     callouts: Callouts
     requests: RequestCounters
     cache: ModuleCache = field(default_factory=ModuleCache)
+    supplies: Supplies = field(default_factory=Supplies)
 
 
 @dataclass(slots=True)
@@ -96,7 +98,7 @@ async def assemble(config: Config, around: Surroundings, previous: Assembly | No
 async def _assemble(
     config: Config, around: Surroundings, upstreams: Upstreams, previous: Assembly | None
 ) -> Assembly:
-    plugins = Plugins(config, around.services, ModuleLoader(around.services, around.cache))
+    plugins = Plugins(config, around.services, ModuleLoader(around.services, around.cache), around.supplies)
     await plugins.load(previous.plugins if previous is not None else {})
     plugins.take_over(previous.python_filters if previous is not None else {})
     routes = Routes(config, plugins, around, upstreams)
@@ -106,10 +108,12 @@ async def _assemble(
         if not count % _BATCH:
             await asyncio.sleep(0)
     router = await around.services.run(lambda: Router(rules))
+    unmatched = routes.unmatched()
+    plugins.forget_unused()
     return Assembly(
         config,
         router,
-        routes.unmatched(),
+        unmatched,
         plugins.wasm,
         plugins.python_filters,
         upstreams,

@@ -18,6 +18,7 @@ from host.filters.python import PythonFilter
 from host.filters.wasm import WasmFilter
 from host.plugin.plugin import FailurePolicy, Key, Plugin, PluginSettings, Refused
 from host.plugin.settings import CalloutSettings
+from host.plugin.supplies import Supplies
 from host.services import LoopServices
 from host.wasm.module import Module
 from host.wasm.vm import VmSettings
@@ -32,7 +33,9 @@ class Unusable(HostError):
 class Plugins:
     """The plugins of one configuration, by their entries in it."""
 
-    def __init__(self, config: Config, services: LoopServices, loader: ModuleLoader) -> None:
+    def __init__(
+        self, config: Config, services: LoopServices, loader: ModuleLoader, supplies: Supplies
+    ) -> None:
         self.problems: list[Problem] = []
         self.awaits_code = False
         self.wasm: dict[WasmPlugin, Plugin] = {}
@@ -41,6 +44,7 @@ class Plugins:
         self._config = config
         self._services = services
         self._loader = loader
+        self._supplies = supplies
         self._refused: dict[str, Refused] = {}
         self._classes: dict[str, type[PythonFilter]] = {}
         self._earlier: PythonFilters = {}
@@ -74,23 +78,24 @@ class Plugins:
     ) -> None:
         plugin = earlier if earlier is not None and module is earlier.module else self._new(entry, module)
         refused = await _try(plugin, keys)
-        if plugin is earlier and plugin.is_slow_to_configure:
-            # The loop would wait for the new configurations on the VM that serves: they get one of their own.
-            plugin = self._new(entry, module)
-            refused = await _try(plugin, keys)
         self.wasm[entry] = plugin
         self._refused[entry.name] = refused
         if plugin.start_failure is not None:
             self._note(entry, str(plugin.start_failure))
 
     def _new(self, entry: WasmPlugin, module: Module) -> Plugin:
-        return Plugin(_settings(entry), module, self._services)
+        return Plugin(_settings(entry), module, self._services, self._supplies)
 
     async def _import(self, entry: PythonPlugin) -> None:
         try:
             self._classes[entry.name] = await self._services.run(lambda: _python_class(entry))
         except PluginLoadError as error:
             self._note(entry, str(error))
+
+    def forget_unused(self) -> None:
+        """End what was tried on VMs that serve, and which no chain has taken."""
+        for plugin in self.wasm.values():
+            plugin.forget_unused()
 
     def take_over(self, earlier: PythonFilters) -> None:
         """Have filters in Python go on where their entry and their use are the same."""

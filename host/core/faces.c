@@ -75,7 +75,13 @@ sw_filter *sw_filter_new_wasm(bool fail_open, bool writes_bodies) {
     filter->events = ALL_EVENTS;
     filter->policy = fail_open ? SW_FAIL_OPEN : SW_FAIL_CLOSED;
     filter->writes_bodies = writes_bodies;
+    filter->takes_body[SW_REQUEST] = filter->takes_body[SW_RESPONSE] = true;
     return filter;
+}
+
+void sw_filter_take_bodies(sw_filter *filter, bool of_requests, bool of_responses) {
+    filter->takes_body[SW_REQUEST] = of_requests;
+    filter->takes_body[SW_RESPONSE] = of_responses;
 }
 
 sw_filter *sw_filter_new_native(uint32_t events) {
@@ -101,7 +107,7 @@ static bool takes(const sw_filter *filter, int side) {
     uint32_t events = side == SW_REQUEST ? 1u << SW_ON_REQUEST_BODY | 1u << SW_ON_REQUEST_TRAILERS
                                          : 1u << SW_ON_RESPONSE_BODY | 1u << SW_ON_RESPONSE_TRAILERS;
     if (filter->kind == SW_FILTER_WASM && filter->events & events) {
-        if (!filter->root) return true; /* not known before the plugin is up */
+        if (!filter->root) return filter->takes_body[side];
         const uint8_t *exported = filter->root->vm->parameters;
         return side == SW_REQUEST ? exported[SW_PROXY_ON_REQUEST_BODY] || exported[SW_PROXY_ON_REQUEST_TRAILERS]
                                   : exported[SW_PROXY_ON_RESPONSE_BODY] || exported[SW_PROXY_ON_RESPONSE_TRAILERS];

@@ -20,7 +20,7 @@ uint32_t sw_context_id(const sw_context *context);
 int64_t sw_context_take_tick(sw_context *context);
 /* Whether any context's tick period was set since this was last asked. */
 bool sw_vm_take_ticks_changed(sw_vm *vm);
-/* Has the core say SW_DRAINED when the last stream leaves the plugin context. */
+/* Has the core say SW_ENDING when the last stream leaves the plugin context. */
 void sw_context_retire(sw_context *context);
 /* Stream contexts that a plugin context has. */
 uint32_t sw_context_streams(const sw_context *context);
@@ -33,6 +33,8 @@ void sw_filter_only_log(sw_filter *filter);
 /* See stream.h: stops_head_alone. */
 void sw_filter_stop_head_alone(sw_filter *filter, bool alone);
 void sw_filter_limit_bodies(sw_filter *filter, size_t request_limit, size_t response_limit);
+/* Whether the filter's module takes bodies or trailers, for chains that are made while it has no VM. */
+void sw_filter_take_bodies(sw_filter *filter, bool of_requests, bool of_responses);
 void sw_filter_delete(sw_filter *filter);
 /* New streams of the filter go to this plugin context from now on; NULL: the plugin is down. */
 void sw_filter_bind(sw_filter *filter, sw_context *root);

@@ -35,7 +35,8 @@ bool sw_filter_takes(const sw_slot *slot, int event) {
     /* One that has raised sees no more of the exchange, not even the answer made for its fault: it would raise again. */
     if (filter->kind == SW_FILTER_NATIVE) return !slot->skipped || is_end(event);
     if (slot->skipped) return false;
-    const sw_vm *vm = slot->context.vm ? slot->context.vm : filter->root ? filter->root->vm : NULL;
+    const sw_context *root = sw_root_of(slot);
+    const sw_vm *vm = slot->context.vm ? slot->context.vm : root ? root->vm : NULL;
     if (event == SW_ON_NEW_CONNECTION) return true; /* it makes the context, whether there is a callback for it or not */
     return !vm || sw_vm_is_failed(vm) || vm->parameters[callbacks[event]]; /* a dead VM is dealt with where it is called */
 }
@@ -44,7 +45,7 @@ bool sw_filter_takes(const sw_slot *slot, int event) {
 static bool create(sw_stream *stream, sw_slot *slot) {
     if (slot->created) return slot->context.vm != NULL;
     slot->created = true;
-    sw_context *root = slot->filter->root, *context = &slot->context;
+    sw_context *root = sw_root_of(slot), *context = &slot->context;
     if (!root || sw_vm_is_failed(root->vm)) return false;
     context->root = root;
     context->stream = stream;
@@ -127,7 +128,8 @@ void sw_filter_delete_context(sw_stream *stream, sw_slot *slot) {
     } else if (context->vm) {
         sw_vm_call(context->vm, SW_PROXY_ON_DELETE, context, &context->id, NULL);
         if (sw_vm_is_failed(context->vm)) stream->flags |= SW_VM_DIED;
-        if (context->root->is_retired && context->root->references == 2) stream->flags |= SW_DRAINED; /* its owner's, and this */
+        bool is_last = context->root->is_retired && context->root->references == 2; /* its owner's, and this */
+        if (is_last || (context->vm->is_watched && sw_vm_is_due(context->vm))) stream->flags |= SW_ENDING;
         sw_context_leave(context);
     }
 }

@@ -21,6 +21,7 @@ void sw_logs_add(sw_vm *vm, uint32_t level, const char *text, size_t length) {
     sw_log_row row = {.vm = vm->serial, .level = level, .length = (uint32_t)length};
     if (context) {
         row.context = context->id;
+        row.root = context->root->id;
         row.stream = context->stream ? context->stream->owner + 1 : 0;
     }
     pthread_mutex_lock(&logs.lock);

@@ -5,7 +5,8 @@
 #include "vm.h"
 
 typedef struct {
-    uint32_t vm, context, stream; /* the VM's serial, context id, the stream's owner number + 1 (0 = none) */
+    uint32_t vm, context, root; /* the VM's serial, the context's id, that of its plugin context (0 = none) */
+    uint32_t stream;            /* the stream's owner number + 1 (0 = none) */
     uint32_t level, length;       /* bytes of text, which follow those of the row before */
 } sw_log_row;
 

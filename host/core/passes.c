@@ -17,7 +17,8 @@ bool sw_is_interrupted(const sw_stream *stream) { return stream->local.pending |
 static bool is_down(const sw_slot *slot) {
     if (slot->filter->kind == SW_FILTER_NATIVE) return false;
     if (slot->created) return !slot->context.vm || sw_vm_is_failed(slot->context.vm);
-    return !slot->filter->root || sw_vm_is_failed(slot->filter->root->vm);
+    const sw_context *root = sw_root_of(slot);
+    return !root || sw_vm_is_failed(root->vm);
 }
 
 sw_local_response *sw_stream_begin_local_response(sw_stream *stream, uint32_t status) {

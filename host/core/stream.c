@@ -104,6 +104,7 @@ static void reset_slot(sw_slot *slot) {
         slot->side[side] = (sw_slot_side){.body = body};
     }
     slot->created = slot->touched = slot->skipped = false;
+    slot->leased = NULL;
 }
 
 /* Envoy's order: of an exchange the log comes first, of a connection once its filter is done. */
@@ -152,6 +153,10 @@ uint32_t sw_stream_close(sw_stream *stream) {
     stream->chain = NULL;
     stream->count = 0;
     return stream->flags | sw_attention();
+}
+
+void sw_stream_lease(sw_stream *stream, uint16_t place, sw_context *root) {
+    if (place < stream->count) stream->slots[place].leased = root;
 }
 
 void sw_stream_set_upstream(sw_stream *stream, const sw_peer *upstream) { stream->upstream = upstream; }

@@ -17,7 +17,7 @@ enum {
     SW_LOCAL_RESPONSE = 64, SW_CLOSE = 64 /* of a connection */, SW_RESET = 128, SW_REQUEST_BLOCKED = 256, SW_RESPONSE_BLOCKED = 512,
     SW_REQUEST_TRAILERS = 1024, SW_RESPONSE_TRAILERS = 2048, /* with END: there are trailers */
     SW_LOGS = 4096, SW_WOKEN = 8192, SW_VM_DIED = 16384, SW_TICKS = 32768, /* to be seen to behind the event */
-    SW_DRAINED = 65536, /* the last stream has left a plugin context that is to end */
+    SW_ENDING = 65536, /* a plugin context that is to end has no stream left, or a VM is due to be replaced */
 };
 #define SW_SIDE_FLAG(side, flag) ((uint32_t)(flag) << (3 * (side))) /* the request's flag to the side's */
 
@@ -38,6 +38,7 @@ typedef struct sw_filter {
     bool stops_head_alone;       /* StopIteration holds the head while the body's callbacks run on (Envoy's
                                     allow_on_headers_stop_iteration); else it stops them as well */
     size_t body_limit[2];        /* by side: bytes that it may hold while it pauses; 0 = the chain's */
+    bool takes_body[2];          /* by side, for as long as there is no VM to be asked */
     uint32_t events;             /* which it takes at all; of these a wasm filter gets those that its module exports */
     sw_context *root;            /* wasm filters: the plugin context that new streams get; NULL = the plugin is down */
 } sw_filter;
@@ -81,6 +82,7 @@ typedef struct {
 typedef struct {
     sw_context context;  /* wasm filters; context.vm is NULL until the first callback and after the last */
     sw_filter *filter;
+    sw_context *leased;  /* the plugin context of a VM that this stream has for itself; NULL: the filter's */
     bool created, touched, skipped; /* touched: it held or changed something; skipped: its VM died and it is passed by */
     sw_slot_side side[SW_SIDES];
 } sw_slot;
@@ -138,6 +140,7 @@ static inline int sw_body_event(const sw_stream *stream, int side) {
     if (stream->is_connection) return side == SW_REQUEST ? SW_ON_DOWNSTREAM_DATA : SW_ON_UPSTREAM_DATA;
     return side == SW_REQUEST ? SW_ON_REQUEST_BODY : SW_ON_RESPONSE_BODY;
 }
+static inline sw_context *sw_root_of(const sw_slot *slot) { return slot->leased ? slot->leased : slot->filter->root; }
 static inline sw_slot *sw_slot_of(sw_context *context) { return &context->stream->slots[context->filter]; }
 
 /* stream.c: life of an exchange */
@@ -147,6 +150,8 @@ sw_headers *sw_stream_map(sw_stream *stream, int type);
 int sw_stream_open(sw_stream *stream, uint32_t owner, const sw_chain *chain, const sw_peer *client);
 /* on_log, on_done, on_delete, or for a connection on_done, on_log, on_delete; the stream can be opened again. Returns flags (SW_LOGS, SW_WOKEN, SW_VM_DIED). */
 uint32_t sw_stream_close(sw_stream *stream);
+/* Gives the filter at this place a plugin context of its own until the stream is closed. Before the first event. */
+void sw_stream_lease(sw_stream *stream, uint16_t place, sw_context *root);
 void sw_stream_set_upstream(sw_stream *stream, const sw_peer *upstream);
 
 /* chain.c: the events. Each returns flags. */

@@ -86,6 +86,18 @@ int sw_vm_instantiate(sw_vm *vm, const wasmtime_instance_pre_t *pre) {
     return 0;
 }
 
+void sw_vm_watch(sw_vm *vm, uint64_t streams, size_t memory) {
+    vm->is_watched = streams || memory;
+    vm->due_id = streams ? vm->next_id + streams : UINT64_MAX;
+    vm->due_memory = memory ? memory : SIZE_MAX;
+}
+
+bool sw_vm_is_due(const sw_vm *vm) {
+    if (!vm->is_watched) return false;
+    if (vm->next_id >= vm->due_id) return true;
+    return sw_vm_has_memory(vm) && sw_engine.wasmtime_memory_data_size(vm->context, &vm->memory) >= vm->due_memory;
+}
+
 bool sw_vm_has_memory(const sw_vm *vm) { return vm->memory.store_id != 0; }
 
 int sw_vm_bind(sw_vm *vm, uint16_t index, const char *name, uint8_t parameters) {

@@ -1,6 +1,6 @@
 /* Modules and guests: see linker.h, vm.h, logs.h. Structs that Python only passes on are opaque. */
 typedef struct { uint8_t what, count; uint16_t index; int32_t result; uint32_t context; uint32_t arguments[6]; uint64_t time_ns; } sw_trace_row;
-typedef struct { uint32_t vm, context, stream, level, length; } sw_log_row;
+typedef struct { uint32_t vm, context, root, stream, level, length; } sw_log_row;
 
 sw_linker *sw_linker_new(wasm_engine_t *engine);
 void sw_linker_delete(sw_linker *linker);
@@ -13,6 +13,8 @@ void sw_vm_release(sw_vm *vm);
 int sw_vm_instantiate(sw_vm *vm, const wasmtime_instance_pre_t *pre);
 int sw_vm_bind(sw_vm *vm, uint16_t index, const char *name, uint8_t parameters);
 bool sw_vm_has_memory(const sw_vm *vm);
+void sw_vm_watch(sw_vm *vm, uint64_t streams, size_t memory);
+bool sw_vm_is_due(const sw_vm *vm);
 void sw_vm_set_deadline(sw_vm *vm, uint64_t cpu_ns);
 int sw_vm_call(sw_vm *vm, uint16_t callback, sw_context *context, const uint32_t *arguments, int32_t *result);
 int sw_vm_start(sw_vm *vm, uint16_t callback);

@@ -71,6 +71,9 @@ struct sw_vm {
     sw_clock_mark mark;
     uint64_t deadline_ns;             /* CPU time that a call may use */
     uint32_t deadline_ticks;
+    bool is_watched;                  /* it is to be replaced when one of the next two is reached */
+    uint64_t due_id;                  /* context id */
+    size_t due_memory;                /* bytes */
     bool ticks_changed;               /* some plugin context's tick period, since it was last asked for */
     uint64_t calls, hostcalls;
     const char *calling;              /* name of the outermost callback, for failures */
@@ -101,6 +104,9 @@ int sw_vm_instantiate(sw_vm *vm, const wasmtime_instance_pre_t *pre);
 /* Notes an exported callback. `index` is its row in abi.CALLBACKS. */
 int sw_vm_bind(sw_vm *vm, uint16_t index, const char *name, uint8_t parameters);
 bool sw_vm_has_memory(const sw_vm *vm);
+/* Has the core say SW_ENDING when the VM has served so many more streams, or has so many bytes of memory; 0 = any. */
+void sw_vm_watch(sw_vm *vm, uint64_t streams, size_t memory);
+bool sw_vm_is_due(const sw_vm *vm);
 void sw_vm_set_deadline(sw_vm *vm, uint64_t cpu_ns);
 
 /* accounts.c: has the guest count there, under at most so many names of its plugin's, and the host its calls, in the

@@ -133,6 +133,7 @@ class ConnectionFilterAdapter:
     __slots__ = ("callbacks", "filter", "native")
 
     context_type = ConnectionContext
+    borrower = None
 
     def __init__(self, filter_: ConnectionFilter) -> None:
         self.filter = filter_

@@ -227,6 +227,7 @@ class PythonFilterAdapter:
     __slots__ = ("callbacks", "filter", "native")
 
     context_type = FilterContext
+    borrower = None
 
     def __init__(self, filter_: PythonFilter, *, access_logger: bool = False) -> None:
         """`access_logger`: the filter sees on_log and on_delete alone."""

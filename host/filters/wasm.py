@@ -10,17 +10,19 @@ from host.plugin.plugin import Key, Plugin
 class WasmFilter:
     """Holds a plugin context for as long as a chain uses it."""
 
-    __slots__ = ("_key", "native", "plugin")
+    __slots__ = ("_key", "borrower", "native", "plugin")
 
     def __init__(self, plugin: Plugin, key: Key) -> None:
         """Raises host.errors.PluginStartError when the plugin refuses the configuration."""
         self.plugin = plugin
-        self.native: Any = plugin.context(key).filter
+        context = plugin.context(key)
+        self.native: Any = context.filter
+        self.borrower = plugin.borrower(context)
         self._key = key
 
     def attend(self) -> None:
         """See to log lines, ticks and failures of the plugin."""
-        self.plugin.after_guest()
+        self.plugin.after_guest(self._key)
 
     def close(self) -> None:
         """Give the plugin context back, when no stream can use it any more."""

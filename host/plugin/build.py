@@ -39,6 +39,13 @@ class Built:
         self.guest.end()
 
 
+@dataclass(slots=True)
+class Tried:
+    """What became of contexts that were tried on a VM of their own: why some were refused."""
+
+    refused: dict[RootKey, PluginStartError] = field(default_factory=dict)
+
+
 def build(settings: PluginSettings, module: Module, services: Services, keys: Iterable[RootKey]) -> Built:
     """Return a running VM with a root for each key that the guest accepts.
 

@@ -16,6 +16,7 @@ from host.plugin.delivery import Delivery
 from host.plugin.guests import Guest
 from host.plugin.services import Services, Timer
 from host.plugin.settings import FailurePolicy, RootKey
+from host.wasm.module import Module
 from host.wasm.vm import GuestFailed, WasmVM
 
 
@@ -38,7 +39,7 @@ class RootContext:
         self._timer: Timer | None = None
         self._period = 0
         self._is_asked = False
-        guest.roots[self.id] = self
+        guest.root_begins(self.id, self)
         try:
             vm.call("proxy_on_context_create", self.pointer, self.id, 0)
             self._ask("proxy_on_vm_start", len(vm.settings.configuration))
@@ -78,6 +79,11 @@ class RootContext:
         self._period = int(period)
         if self._period:
             self._timer = services.call_later(self._period / 1000, lambda: self._tick(services, after))
+
+    @property
+    def is_ticking(self) -> bool:
+        """Whether proxy_on_tick will be called."""
+        return self._timer is not None
 
     def stop_ticks(self) -> None:
         """Call proxy_on_tick no more."""
@@ -168,11 +174,11 @@ def _new_native(vm: WasmVM, key: RootKey) -> Any:
 class PluginContext:
     """One configuration of a plugin as routes see it. `filter` goes into chains and stays the same over VMs."""
 
-    def __init__(self, root_key: RootKey, *, writes_bodies: bool) -> None:
-        """`writes_bodies`: whether the module could change one."""
+    def __init__(self, root_key: RootKey, module: Module) -> None:
         settings, self.root_key = root_key.settings, root_key
         fails_open = settings.policy is FailurePolicy.FAIL_OPEN
-        self.filter = ffi.gc(lib.sw_filter_new_wasm(fails_open, writes_bodies), lib.sw_filter_delete)
+        self.filter = ffi.gc(lib.sw_filter_new_wasm(fails_open, module.writes_bodies), lib.sw_filter_delete)
+        lib.sw_filter_take_bodies(self.filter, module.takes_request_bodies, module.takes_response_bodies)
         lib.sw_filter_limit_bodies(
             self.filter, settings.max_request_body_size, settings.max_response_body_size
         )

@@ -47,6 +47,7 @@ class Guest:
         self.services = services
         self.roots: weakref.WeakValueDictionary[int, RootContext] = weakref.WeakValueDictionary()
         self.is_serving = self.has_ended = False
+        self._others: dict[int, PluginSettings] = {}
         self._vm: weakref.ref[WasmVM] | None = None
         self._after: Callable[[], None] = _nothing
         self._waiting: list[Callable[[], None]] = []
@@ -66,6 +67,16 @@ class Guest:
         """Stand for this VM, which has this guest's serial."""
         self._vm = weakref.ref(vm)
         weakref.finalize(vm, _gone.append, self.serial).atexit = False
+
+    def root_begins(self, id_: int, root: RootContext) -> None:
+        """A plugin context is about to be created."""
+        self.roots[id_] = root
+        if root.key.settings is not self.settings:
+            self._others[id_] = root.key.settings
+
+    def settings_of(self, root: int) -> PluginSettings:
+        """Return the settings of the plugin whose context this is, or was: several plugins may share a VM."""
+        return self._others.get(root, self.settings)
 
     # --- work that host calls ask for
 

@@ -13,13 +13,14 @@ from host.wasm.logs import take_lines
 def deliver() -> None:
     """Hand all waiting lines to their plugins' services, those of one context in a row together."""
     gone = guests.gone()
-    for (vm, context, stream), rows in groupby(take_lines(), key=_origin):
+    for (vm, context, root, stream), rows in groupby(take_lines(), key=_origin):
         guest = guests.guest_of(vm)
         if guest is not None:
             lines = [(row.level, row.message) for row in rows]
-            guest.services.guest_lines(guest.settings.name, context, request_of(stream), lines)
+            name = guest.settings_of(root).name
+            guest.services.guest_lines(name, context, request_of(stream), lines)
     if gone:
         guests.forget(gone)
 
 
-_origin = attrgetter("vm", "context", "stream")
+_origin = attrgetter("vm", "context", "root", "stream")

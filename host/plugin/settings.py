@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
 
+from host.plugin.breaker import CircuitBreaker
 from host.plugin.targets import AllowList
 from host.wasm.vm import VmSettings
 
@@ -16,6 +17,36 @@ class FailurePolicy(Enum):
     FAIL_RELOAD = "fail_reload"
     FAIL_CLOSED = "fail_closed"
     FAIL_OPEN = "fail_open"
+
+
+class Isolation(Enum):
+    """Who shares a VM of a plugin. NONE, STREAM and FILTER are ngx_wasm_module's names (`proxy_wasm_isolation`)."""
+
+    NONE = "none"
+    """All contexts of the plugin, and of others with its vm_id."""
+    ROUTE = "route"
+    """No one: each plugin context has a VM of its own, for all of its streams."""
+    STREAM = "stream"
+    """The plugin's filters in one stream, which gets a fresh VM."""
+    FILTER = "filter"
+    """No one: each filter of each stream gets a fresh VM."""
+
+    @property
+    def is_per_stream(self) -> bool:
+        """Whether VMs live as long as a stream."""
+        return self in (Isolation.STREAM, Isolation.FILTER)
+
+
+@dataclass(frozen=True, slots=True)
+class RecycleLimits:
+    """When a VM is replaced by a fresh one although it has not failed; 0: never.
+
+    `max_memory_size`: bytes of its linear memory. `max_requests`: streams that it has served. `max_age`: seconds.
+    """
+
+    max_memory_size: int = 0
+    max_requests: int = 0
+    max_age: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +93,9 @@ class PluginSettings:
     longest_reload_pause: float = 60.0
     allow_on_headers_stop_iteration: bool = False
     callouts: CalloutSettings = field(default_factory=CalloutSettings)
+    isolation: Isolation = Isolation.NONE
+    recycle: RecycleLimits = field(default_factory=RecycleLimits)
+    circuit_breaker: CircuitBreaker = field(default_factory=CircuitBreaker)
 
 
 class Key(NamedTuple):

@@ -1,8 +1,9 @@
-"""A VM that is always there: what serves, a spare that stands by, and what happens when a guest fails.
+"""A VM that is always there: what serves, and what happens when its guest fails or has become too large.
 
 It knows the plugin contexts that its VM is to have, whichever plugins they belong to, and binds them to the VM that
 serves. A VM that traps is replaced at once by the spare, on which all contexts are configured already; the next spare
-is built off the loop. Repeated traps are answered with growing, jittered pauses.
+is built off the loop. Repeated traps are answered with growing, jittered pauses, repeated overruns by an open circuit.
+A VM that is merely replaced keeps its streams and ends behind the last of them.
 """
 
 from __future__ import annotations
@@ -12,46 +13,86 @@ from collections.abc import Callable, Sequence
 from abi.types import LogLevel
 from host.errors import PluginStartError
 from host.plugin import lines, streams
-from host.plugin.backoff import Backoff
-from host.plugin.build import Built, build, configure
+from host.plugin.build import Built, Tried, build, configure
 from host.plugin.context import PluginContext, free_forgotten
 from host.plugin.endings import Endings
-from host.plugin.metrics import count_failure
+from host.plugin.failures import Failures
+from host.plugin.next_vm import NextVm
+from host.plugin.recycling import Recycling
 from host.plugin.services import Services
 from host.plugin.settings import FailurePolicy, PluginSettings, RootKey
 from host.wasm.module import Module
 from host.wasm.vm import GuestFailed, WasmVM
 
+_RETRY = 60.0
+"""Seconds before a VM that could not be replaced is tried again."""
+
 
 class VmSupply:
     """The VM of some plugin contexts. Not thread-safe: the thread that owns it calls everything."""
 
-    def __init__(self, settings: PluginSettings, module: Module, services: Services) -> None:
-        """Builds nothing yet: `prepare` or the first `add` does."""
+    def __init__(
+        self,
+        settings: PluginSettings,
+        module: Module,
+        services: Services,
+        failures: Failures | None = None,
+    ) -> None:
+        """Builds nothing yet: `prepare` or the first `add` does. `settings`: of one of the plugins, as all have them.
+
+        `failures`: where to note them, if several supplies of a plugin do that in one place.
+        """
         self.settings = settings
         self.module = module
-        self.failures = 0
-        self.last_failure: GuestFailed | None = None
         self._services = services
         self._contexts: dict[RootKey, PluginContext] = {}
         self._endings = Endings(services)
-        self._backoff = Backoff(settings.reload_pause, settings.longest_reload_pause)
+        self._next = NextVm(settings, services, self._work, self._arrive)
+        self._failures = failures if failures is not None else Failures(settings, services)
+        self.counts = self._failures.counts
+        self._recycling = Recycling(settings.recycle, services)
         self._current: Built | None = None
-        self._spare: Built | None = None
-        self._is_building = self._is_closed = False
+        self._is_renewing = self._is_closed = False
         self._users = 0
 
-    def join(self) -> VmSupply:
+    @property
+    def vms(self) -> list[WasmVM]:
+        """The VM that new streams go to, if there is one."""
+        return [self._current.vm] if self._current is not None else []
+
+    @property
+    def spare(self) -> WasmVM | None:
+        """The VM that stands by."""
+        return self._next.spare.vm if self._next.spare is not None else None
+
+    @property
+    def last_failure(self) -> GuestFailed | None:
+        """Why the last VM that failed did."""
+        return self._failures.last
+
+    @property
+    def is_up(self) -> bool:
+        """Whether new streams are served."""
+        return self._current is not None
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the last plugin has left it."""
+        return self._is_closed
+
+    # --- plugins
+
+    def join(self) -> None:
         """Have one plugin more that may come with contexts. The supply closes when the last has left."""
         self._users += 1
-        return self
 
     def leave(self) -> None:
         """Have one plugin less, which has removed its contexts. They may still be ending."""
         self._users -= 1
         if not self._users:
             self._is_closed = True
-            self._stand_by(None)
+            self._next.close()
+            self._recycling.watch(None, self.after_guest)
         self.after_guest()
 
     def hurry(self, plugin: str) -> None:
@@ -59,22 +100,13 @@ class VmSupply:
         self._endings.hurry(plugin)
         self.after_guest()
 
-    @property
-    def vm(self) -> WasmVM | None:
-        """The VM that new streams go to; None while there is none."""
-        return self._current.vm if self._current is not None else None
-
-    @property
-    def spare(self) -> WasmVM | None:
-        """The VM that stands by."""
-        return self._spare.vm if self._spare is not None else None
-
     # --- contexts
 
-    def prepare(self, new: Sequence[RootKey], done: Callable[[Built | PluginStartError], None]) -> None:
-        """Try contexts in the background, on a VM that serves nobody; `done` gets that VM, or why there is none.
+    def prepare(self, new: Sequence[RootKey], done: Callable[[Tried | PluginStartError], None]) -> None:
+        """Try contexts in the background, on a VM that serves nobody; `done` hears what came of it.
 
-        It becomes the VM that serves if there is none, else the spare.
+        That VM becomes the one that serves if there is none, or if a configuration took longer than requests may be
+        held up by it; else the spare.
         """
 
         def tried(result: Built | BaseException) -> None:
@@ -83,11 +115,15 @@ class VmSupply:
                 error = result if isinstance(result, PluginStartError) else None
                 done(error or PluginStartError(self.settings.name, repr(result)))
                 return
-            if self._current is None and not self._is_closed:
-                self._adopt(result)
+            self.counts.started += 1
+            refused = {key: error for key, error in result.refused.items() if key in new}
+            is_slow = not result.slow.isdisjoint(new) and not self._lacks(result)
+            if not self._is_closed and not self._next.is_held and (self._current is None or is_slow):
+                self._replace(result)
+                self.after_guest()
             else:
-                self._stand_by(result)
-            done(result)
+                self._next.keep(result)
+            done(Tried(refused))
 
         wanted = list(dict.fromkeys([*self._contexts, *new]))
         self._services.in_background(lambda: self._build(wanted), tried)
@@ -98,6 +134,9 @@ class VmSupply:
         Raises PluginStartError when the guest traps or refuses the configuration; nothing else is harmed then, but
         that a VM which trapped is built anew.
         """
+        if self._current is None and self._next.is_held:
+            self._contexts[key] = context  # it comes with the VM that closes the circuit
+            return
         try:
             built = self._with_root(key)
         finally:
@@ -106,9 +145,10 @@ class VmSupply:
         if built is self._current:  # the others are bound already: thousands must not cost their square
             self._bind(key, context, built)
         else:
-            self._adopt(built)
-        if self._spare is not None and key not in self._spare.roots:
-            self._stand_by(None)
+            self.counts.started += 1
+            self._replace(built)
+        if self._next.spare is not None and key not in self._next.spare.roots:
+            self._next.keep(None)
         self._prepare_spare()
         self.after_guest()
 
@@ -131,11 +171,12 @@ class VmSupply:
         return built
 
     def remove(self, key: RootKey) -> None:
-        """End a context: it is done and deleted when its last stream has gone."""
-        context = self._contexts.pop(key)
-        context.bind(None)
-        if self._spare is not None:
-            self._spare.roots.pop(key, None)
+        """End a context, or one that was tried and never added: it is done and deleted behind its last stream."""
+        context = self._contexts.pop(key, None)
+        if context is not None:
+            context.bind(None)
+        if self._next.spare is not None and (root := self._next.spare.roots.pop(key, None)) is not None:
+            root.free()
         if self._current is not None and (root := self._current.roots.pop(key, None)) is not None:
             self._endings.add(root)
         self.after_guest()
@@ -145,69 +186,103 @@ class VmSupply:
     def _build(self, keys: Sequence[RootKey]) -> Built:
         return build(self.settings, self.module, self._services, keys)
 
-    def _adopt(self, built: Built | None) -> None:
-        self._current = built
+    def _work(self) -> Callable[[], Built]:
+        keys = list(self._contexts)
+        return lambda: self._build(keys)
+
+    def _lacks(self, built: Built) -> bool:
+        """Whether contexts have come since the VM was begun."""
+        return bool(set(self._contexts) - set(built.roots) - set(built.refused))
+
+    def _arrive(self, result: Built | BaseException) -> None:
+        """A VM that was asked for has been built, or has not come up."""
+        if isinstance(result, BaseException):
+            self.counts.restart_failures += 1
+            self._tell(LogLevel.ERROR, f"a new VM did not come up: {result}")
+            if self._current is None:
+                self._next.build_after_failure()
+            elif self._is_renewing:
+                self._give_up_renewal()
+            return
+        self.counts.started += 1
+        if self._lacks(result):
+            result.free()
+            self._next.build()
+        elif self._current is None and not self._next.is_held:
+            self.counts.restarted += 1
+            self._replace(result)
+            self.after_guest()
+            self._prepare_spare()
+        elif self._is_renewing:
+            self._finish_renewal(result)
+        else:
+            self._next.keep(result)
+
+    def _replace(self, built: Built | None) -> None:
+        """Send new streams to this VM. Those of the one before end there, if it has not failed."""
+        old, self._current = self._current, built
         for key, context in self._contexts.items():
             self._bind(key, context, built)
+        if old is not None and not old.vm.is_failed:
+            self._retire(old)
+        self._is_renewing = False
+        self._recycling.watch(built.vm if built is not None else None, self.after_guest)
         if built is not None:
             built.guest.serve(self._after_delivery)
 
+    def _retire(self, built: Built) -> None:
+        for root in built.roots.values():
+            self._endings.add(root)
+        if not built.roots:
+            built.guest.end()
+        built.roots.clear()
+
     def _bind(self, key: RootKey, context: PluginContext, built: Built | None) -> None:
         root = built.roots.get(key) if built is not None else None
-        if context.root is root:
-            return
-        if context.root is not None:
-            context.root.stop_ticks()
-        context.bind(root)
-        if root is not None:
-            root.follow_ticks(self._services, self._after_delivery)
+        if context.root is not root:
+            context.bind(root)
+            if root is not None:
+                root.follow_ticks(self._services, self._after_delivery)
 
     def _prepare_spare(self) -> None:
-        if self._wants_spare and self._current is not None:
-            self._build_next()
+        if self._next.wants_spare and self._current is not None:
+            self._next.build()
 
-    @property
-    def _wants_spare(self) -> bool:
-        return (
-            self.settings.keep_spare
-            and not self._is_closed
-            and self.settings.policy is FailurePolicy.FAIL_RELOAD
-        )
+    # --- recycling
 
-    def _build_next(self) -> None:
-        """Build the spare, or the next VM where there is none."""
-        if self._is_building or self._is_closed or self._spare is not None:
+    def _renew_if_due(self) -> None:
+        if self._is_renewing or self._is_closed or not self._recycling.is_due:
             return
-        keys = list(self._contexts)
-        self._is_building = True
-        self._services.in_background(lambda: self._build(keys), self._keep)
-
-    def _keep(self, result: Built | BaseException) -> None:
-        self._is_building = False
-        lines.deliver()
-        if isinstance(result, BaseException):
-            if self._is_closed:
-                return
-            self._tell(f"a new VM did not come up: {result}")
-            if self._current is None:
-                self._backoff.count(self._services.now())
-                self._reload_later()
-        elif set(self._contexts) - set(result.roots) - set(result.refused):
-            result.free()
-            self._build_next()  # configurations came meanwhile
-        elif self._current is None and not self._is_closed:
-            self._adopt(result)
-            self.after_guest()
-            self._prepare_spare()
+        self._is_renewing = True
+        spare = self._next.take()
+        if spare is not None:
+            self._finish_renewal(spare)
         else:
-            self._stand_by(result)
+            self._next.build()
 
-    def _stand_by(self, built: Built | None) -> None:
-        """Have this VM as the spare, if one is wanted."""
-        replaced, self._spare = self._spare, built if self._wants_spare else None
-        for each in (replaced, built):
-            if each is not None and each is not self._spare:
-                each.free()
+    def _finish_renewal(self, built: Built) -> None:
+        if set(self._contexts) - set(built.roots):  # what it serves now must not be lost
+            built.free()
+            self._give_up_renewal()
+            return
+        self.counts.recycled += 1
+        current = self._current
+        assert current is not None
+        size = current.vm.memory_size
+        self._tell(LogLevel.INFO, f"the VM is replaced; it has {size} bytes of memory")
+        self._replace(built)
+        self.after_guest()
+        self._prepare_spare()
+
+    def _give_up_renewal(self) -> None:
+        self._tell(
+            LogLevel.WARN, "the VM is due to be replaced, but a new one does not take its configurations"
+        )
+        self._services.call_later(_RETRY, self._renew_again)
+
+    def _renew_again(self) -> None:
+        self._is_renewing = False
+        self._renew_if_due()
 
     # --- failure
 
@@ -220,46 +295,60 @@ class VmSupply:
             failed[current.guest] = current.vm
         if not failed:
             return
+        is_reloading = self.settings.policy is FailurePolicy.FAIL_RELOAD and not self._is_closed
         for guest, vm in failed.items():
-            self.failures += 1
-            self.last_failure = vm.failure
-            self._tell(f"the VM has failed: {self.last_failure}")
-            count_failure(self._services.metrics, self.settings.name, self.last_failure)
+            is_too_often = self._failures.note(vm, self._plugins(), may_open=is_reloading)
             guest.end()
+            if is_too_often:
+                self._next.hold(self.settings.circuit_breaker.open_time, self._close_circuit)
         if is_current:
-            spare, self._spare = self._spare, None
-            self._adopt(spare)
+            spare = self._next.take()
+            self.counts.restarted += spare is not None
+            self._replace(spare)
         for vm in failed.values():
             streams.settle_streams_of(vm)
         self.after_guest()
-        if is_current and self.settings.policy is FailurePolicy.FAIL_RELOAD and not self._is_closed:
-            self._backoff.count(self._services.now())
-            self._reload_later()
+        if is_current and is_reloading:
+            self._next.build_after_failure()
 
-    def _reload_later(self) -> None:
-        """Build the next VM: the first at once, further ones in a row after a growing pause."""
-        pause = self._backoff.pause()
-        if pause:
-            self._services.call_later(pause, self._build_next)
+    def _close_circuit(self) -> None:
+        if self._current is not None or self._is_closed:
+            return
+        spare = self._next.take()
+        if spare is None:
+            self._next.build()
+        elif self._lacks(spare):
+            spare.free()
+            self._next.build()
         else:
-            self._build_next()
+            self.counts.restarted += 1
+            self._replace(spare)
+            self.after_guest()
+            self._prepare_spare()
 
-    def _tell(self, message: str) -> None:
-        self._services.event(LogLevel.ERROR, message, self.settings.name)
+    def _plugins(self) -> list[str]:
+        return [key.settings.name for key in self._contexts]
+
+    def _tell(self, level: LogLevel, message: str) -> None:
+        self._failures.tell(level, message, self._plugins())
 
     # --- behind every entry into the guest
 
-    def after_guest(self) -> None:
+    def after_guest(self, _key: RootKey | None = None) -> None:
         """Do what a guest has asked for beside its result: ticks, ends; and see to log lines and failures."""
         current = self._current
         if current is not None and current.vm.take_ticks_changed():
-            for root in [*current.roots.values(), *self._endings]:
-                root.follow_ticks(self._services, self._after_delivery)
+            for context in self._contexts.values():
+                if context.root is not None:
+                    context.root.follow_ticks(self._services, self._after_delivery)
         if self._endings:
+            for root in self._endings:
+                root.follow_ticks(self._services, self._after_delivery)
             self._endings.proceed(self.after_guest)
         lines.deliver()
         free_forgotten()
         self.recover()
+        self._renew_if_due()
         if self._is_closed and not self._endings and self._current is not None:
             self._current.guest.end()
             self._current = None

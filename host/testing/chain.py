@@ -15,8 +15,10 @@ from host.filters.connection import ConnectionFilter, ConnectionFilterAdapter
 from host.filters.python import PythonFilter, PythonFilterAdapter
 from host.filters.wasm import WasmFilter
 from host.peer import ConnectionInfo
-from host.plugin.plugin import FailurePolicy, Key, Plugin, PluginSettings
-from host.plugin.settings import CalloutSettings
+from host.plugin.breaker import CircuitBreaker
+from host.plugin.plugin import FailurePolicy, Isolation, Key, Plugin, PluginSettings
+from host.plugin.settings import CalloutSettings, RecycleLimits
+from host.plugin.supplies import Supplies
 from host.store import Stores
 from host.testing.calls import HostedCall
 from host.testing.connection import HostedConnection
@@ -35,7 +37,7 @@ _CLIENT, _GATEWAY = "203.0.113.7:50000", "192.0.2.1:9080"  # RFC 5737: addresses
 class WasmPlugin:
     """A plugin in a chain. The gateway's own settings, but that the log level is the lowest: tests want to see all.
 
-    Two of the same name share one VM, each with its configuration, as two routes do that use a plugin. An
+    Two of the same name are one plugin, each with its configuration, as two routes do that use a plugin. An
     `access_logger` sees proxy_on_log alone.
     """
 
@@ -52,6 +54,9 @@ class WasmPlugin:
     allow_on_headers_stop_iteration: bool = False
     access_logger: bool = False
     callouts: CalloutSettings = field(default_factory=CalloutSettings)
+    isolation: Isolation = Isolation.NONE
+    recycle: RecycleLimits = field(default_factory=RecycleLimits)
+    circuit_breaker: CircuitBreaker = field(default_factory=CircuitBreaker)
 
     def settings(self) -> PluginSettings:
         """Return what the plugin room is given."""
@@ -64,6 +69,9 @@ class WasmPlugin:
             reload_pause=self.reload_pause,
             allow_on_headers_stop_iteration=self.allow_on_headers_stop_iteration,
             callouts=self.callouts,
+            isolation=self.isolation,
+            recycle=self.recycle,
+            circuit_breaker=self.circuit_breaker,
         )
 
 
@@ -97,6 +105,7 @@ class ChainHost:
         self._services.upstreams = upstreams
         after = weakref.WeakMethod(self._after)  # guests hold their services: they must not hold this
         self._services.after = lambda: None if (call := after()) is None else call()
+        self._supplies = Supplies()
         self._on_demand = background_on_demand
         self._requests = itertools.count(1)
         self.plugins: dict[str, Plugin] = {}
@@ -128,7 +137,7 @@ class ChainHost:
         settings = item.settings()
         plugin = self.plugins.get(settings.name)
         if plugin is None:
-            plugin = Plugin(settings, load_module(item.wasm, settings.name), self._services)
+            plugin = Plugin(settings, load_module(item.wasm, settings.name), self._services, self._supplies)
             self.plugins[settings.name] = plugin
         scope = str(len(self._filters))  # the same configuration twice is two contexts, as on two routes
         return WasmFilter(plugin, Key(encode_configuration(item.configuration), scope, item.access_logger))
@@ -220,8 +229,9 @@ class ChainHost:
 
     def _note_vms(self) -> None:
         for plugin in self.plugins.values():
-            if plugin.vm is not None and plugin.vm not in self._vms:
-                self._vms.append(plugin.vm)
+            for vm in plugin.supply.vms:
+                if vm not in self._vms:
+                    self._vms.append(vm)
 
     # --- what plugins share
 

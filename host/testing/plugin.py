@@ -12,8 +12,10 @@ from abi.limits import (
     STREAM_CALLBACK_CPU_MILLISECONDS,
 )
 from abi.types import LogLevel
-from host.plugin.plugin import FailurePolicy, Plugin
-from host.plugin.settings import CalloutSettings
+from host.plugin.breaker import CircuitBreaker
+from host.plugin.counts import Counts
+from host.plugin.plugin import FailurePolicy, Isolation, Plugin
+from host.plugin.settings import CalloutSettings, RecycleLimits
 from host.testing.chain import TRACE_ROWS, ChainHost, WasmPlugin
 from host.testing.modules import Configuration, Wasm, encode_configuration
 from host.testing.shared import SharedData, SharedQueue
@@ -50,6 +52,9 @@ class PluginHost(ChainHost):
         reload_pause: float = 1.0,
         allow_on_headers_stop_iteration: bool = False,
         callouts: CalloutSettings | None = None,
+        isolation: Isolation = Isolation.NONE,
+        recycle: RecycleLimits | None = None,
+        circuit_breaker: CircuitBreaker | None = None,
         trace_rows: int = TRACE_ROWS,
         max_metrics: int = PLUGIN_METRICS_MAX,
         **chain: Any,
@@ -86,6 +91,9 @@ class PluginHost(ChainHost):
             reload_pause,
             allow_on_headers_stop_iteration,
             callouts=callouts or CalloutSettings(),
+            isolation=isolation,
+            recycle=recycle if recycle is not None else RecycleLimits(),
+            circuit_breaker=circuit_breaker if circuit_breaker is not None else CircuitBreaker(),
         )
         super().__init__([only], **chain)
 
@@ -117,12 +125,17 @@ class PluginHost(ChainHost):
     @property
     def is_up(self) -> bool:
         """Whether there is a VM for new streams."""
-        return self.plugin.vm is not None
+        return self.plugin.supply.is_up
 
     @property
     def failures(self) -> int:
         """How many VMs have failed."""
         return self.plugin.failures
+
+    @property
+    def counts(self) -> Counts:
+        """What has happened to the plugin's VMs so far."""
+        return self.plugin.counts
 
     @property
     def last_failure(self) -> GuestFailed | None:

@@ -14,12 +14,15 @@ _dropped = ffi.new("uint64_t *")
 
 
 class LogLine(NamedTuple):
-    """A line. `level`: a LogLevel. `vm`: its serial. `context` 0: the VM itself. `stream`: its number, if any."""
+    """A line. `level`: a LogLevel. `vm`: its serial. `context` 0: the VM itself. `root`: that of its plugin context.
+    `stream`: its number, if any.
+    """
 
     level: int
     message: bytes
     vm: int
     context: int
+    root: int
     stream: int | None
 
 
@@ -34,7 +37,7 @@ def take_lines() -> list[LogLine]:
             message = text[at : at + row.length]
             at += row.length
             stream = row.stream - 1 if row.stream else None
-            lines.append(LogLine(row.level, message, row.vm, row.context, stream))
+            lines.append(LogLine(row.level, message, row.vm, row.context, row.root, stream))
     return lines
 
 

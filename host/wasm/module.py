@@ -103,6 +103,19 @@ class Module:
         """Whether the module could change a body: those that do not import the call cannot."""
         return any(imported.name == "proxy_set_buffer_bytes" for imported in self.file.imports)
 
+    @property
+    def takes_request_bodies(self) -> bool:
+        """Whether it wants to see the content or the trailers of requests."""
+        return self._exports_any("proxy_on_request_body", "proxy_on_request_trailers")
+
+    @property
+    def takes_response_bodies(self) -> bool:
+        """Whether it wants to see the content or the trailers of responses."""
+        return self._exports_any("proxy_on_response_body", "proxy_on_response_trailers")
+
+    def _exports_any(self, *names: str) -> bool:
+        return any(binding.name in names for binding in self.bindings)
+
     def _link(self) -> Any:
         linker = ffi.gc(lib.sw_linker_new(engine_pointer()), lib.sw_linker_delete)
         for imported in dict.fromkeys(self.file.imports):

@@ -46,6 +46,12 @@ class FailureKind(IntEnum):
     DEADLINE = 2
     EXIT = 3
     RESTRICTED = 4
+    FUEL = 5
+
+    @property
+    def is_overrun(self) -> bool:
+        """Whether the guest has used up what it may."""
+        return self in (FailureKind.DEADLINE, FailureKind.FUEL)
 
 
 class GuestFailed(Exception):

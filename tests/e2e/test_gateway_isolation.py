@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections import Counter
 
 import pytest
 
@@ -82,6 +83,35 @@ def test_a_failing_plugin_costs_its_own_request_and_no_other(name: str) -> None:
             assert len(waits) > 20
             # A loop is interrupted after 10 ms of CPU time; all else leaves room for a slow machine.
             assert sorted(waits)[len(waits) // 2] < 0.25
+
+    run(test())
+
+
+def test_a_trap_on_a_tenth_of_the_requests_costs_no_other_route_one() -> None:
+    """1,000 requests on each route, in turn. The pauses between reloads cost the failing route more than its traps."""
+
+    async def test() -> None:
+        async with (
+            serve_origin(echo) as port,
+            Proxy(load(configuration(port, "trap", "fail_reload"))) as proxy,
+        ):
+            client = await Client.to(proxy.address)
+            statuses: dict[str, Counter[int]] = {"/bad": Counter(), "/good": Counter()}
+            for number in range(1000):
+                fails = "" if number % 10 else "x-fail: 1\r\n"
+                statuses["/bad"][(await client.ask("/bad", fields=fails)).status] += 1
+                statuses["/good"][(await client.ask("/good")).status] += 1
+                if number % 400 == 399:  # a connection serves 1,000 requests
+                    client.close()
+                    client = await Client.to(proxy.address)
+            client.close()
+            assert proxy._assembly is not None
+            failures = {entry.name: each.failures for entry, each in proxy._assembly.plugins.items()}
+            assert statuses["/good"] == {200: 1000}
+            assert failures["good"] == 0
+            assert statuses["/bad"].keys() == {200, 503}
+            assert statuses["/bad"][503] >= 100
+            assert failures["bad"] >= 2
 
     run(test())
 

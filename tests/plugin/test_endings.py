@@ -8,6 +8,7 @@ import weakref
 
 from host.plugin import context as contexts
 from host.plugin.plugin import Key
+from host.plugin.supply import VmSupply
 from host.testing import PluginHost
 from testdata import relay
 from tests.hostcalls.relays import start
@@ -81,10 +82,10 @@ def test_a_retired_plugin_lets_its_vm_go_when_a_deferred_end_is_over() -> None:
         plugin._vms.clear()
         plugin.plugin.retire()
         plugin.plugin.release(next(iter(plugin.plugin._contexts)))
-        assert plugin.plugin.supply.vm is not None
+        assert plugin.plugin.supply.vms
         plugin.advance(6)
         gc.collect()
-        assert plugin.plugin.supply.vm is None
+        assert not plugin.plugin.supply.vms
         assert vm() is None
 
 
@@ -99,7 +100,7 @@ def test_streams_of_a_closed_plugin_end_properly() -> None:
     assert ends_of_the_plugin(plugin) == []
     stream.close()
     assert plugin.logs()[-6:] == [f"{name}({number})" for number in (2, 1) for name in ENDS_OF[number]]
-    assert plugin.plugin.supply.vm is None
+    assert not plugin.plugin.supply.vms
     plugin.close()
 
 
@@ -109,9 +110,11 @@ ENDS_OF = {2: ("proxy_on_log", "proxy_on_done", "proxy_on_delete"), 1: ENDS}
 def test_a_context_that_the_collector_finds_on_another_thread_is_freed_by_its_own() -> None:
     """The table of contexts belongs to the thread that runs streams on the VM."""
     with start() as plugin:
-        vm, built = plugin.vm, plugin.plugin.supply._current
+        supply = plugin.plugin.supply
+        assert isinstance(supply, VmSupply)
+        vm, built = plugin.vm, supply._current
         assert built is not None
-        holder = [contexts.RootContext(built.guest, vm, next(iter(plugin.plugin.supply._contexts)))]
+        holder = [contexts.RootContext(built.guest, vm, next(iter(supply._contexts)))]
         assert vm.contexts == 2
         thread = threading.Thread(target=holder.clear)
         thread.start()

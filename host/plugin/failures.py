@@ -1,0 +1,48 @@
+"""What is noted of VMs that have failed, and when they have overrun too often."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from abi.types import LogLevel
+from host.plugin.breaker import Overruns
+from host.plugin.counts import Counts
+from host.plugin.metrics import count_failure
+from host.plugin.services import Services
+from host.plugin.settings import PluginSettings
+from host.wasm.vm import GuestFailed, WasmVM
+
+
+class Failures:
+    """Counts failures, says them, and judges whether the circuit has to open."""
+
+    def __init__(self, settings: PluginSettings, services: Services) -> None:
+        self._settings = settings
+        self._services = services
+        self.counts = Counts()
+        self._overruns = Overruns(settings.circuit_breaker)
+        self.last: GuestFailed | None = None
+
+    def note(self, vm: WasmVM, plugins: Iterable[str], *, may_open: bool = True) -> bool:
+        """Note why a VM has failed, for these plugins; returns whether it was one overrun too many.
+
+        `may_open`: whether there would be a next VM, for the circuit to keep back.
+        """
+        self.counts.failed += 1
+        self.last = vm.failure
+        count_failure(self._services.metrics, self._settings.name, self.last)
+        self.tell(LogLevel.ERROR, f"the VM has failed: {self.last}", plugins)
+        if not self.last.kind.is_overrun:
+            return False
+        self.counts.overruns += 1
+        if not may_open or not self._overruns.count(self._services.now()):
+            return False
+        self.counts.circuit_openings += 1
+        seconds = self._settings.circuit_breaker.open_time
+        self.tell(LogLevel.ERROR, f"too many overruns: the circuit is open for {seconds:g} s", plugins)
+        return True
+
+    def tell(self, level: LogLevel, message: str, plugins: Iterable[str]) -> None:
+        """Say something of each of these plugins, of the first one's entry if there are none."""
+        for name in dict.fromkeys(plugins) or [self._settings.name]:
+            self._services.event(level, message, name)
