@@ -21,7 +21,8 @@ from host.chain import EMPTY, FilterChain
 from host.filters.wasm import WasmFilter
 from host.plugin.context import RootContext
 from host.plugin.guests import Guest
-from host.plugin.plugin import Plugin, PluginSettings
+from host.plugin.plugin import Key, Plugin, PluginSettings
+from host.plugin.settings import RootKey
 from host.stream import HttpStream
 from host.testing.services import ManualServices
 from host.wasm.module import CONSTANT, Module
@@ -108,11 +109,11 @@ def main() -> None:
     """Print the figures."""
     settings, services = PluginSettings("header"), ManualServices()
     plugin = Plugin(settings, Module.load(PLUGIN), services)
-    chain = FilterChain([WasmFilter(plugin, CONFIGURATION)])
+    chain = FilterChain([WasmFilter(plugin, Key(CONFIGURATION))])
     guest = Guest(settings, services)
     vm = WasmVM(StubbedModule(PLUGIN.read_bytes()), serial=guest.serial)
     guest.hold(vm)
-    root = RootContext(guest, vm, CONFIGURATION)
+    root = RootContext(guest, vm, RootKey(settings, Key(CONFIGURATION)))
     vm.serve()
     runs = {
         "exchange with the plugin": exchanges(chain),

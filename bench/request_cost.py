@@ -29,7 +29,7 @@ from host.http.deadlines import Deadlines
 from host.http.downstream import Downstream
 from host.http.server import Server
 from host.http.settings import HttpSettings
-from host.plugin.plugin import Plugin, PluginSettings
+from host.plugin.plugin import Key, Plugin, PluginSettings
 from host.router import Router, Rule
 from host.testing.services import ManualServices
 from host.upstream.balancer import Node
@@ -88,7 +88,7 @@ class Gateway:
         router = Router([Rule(Route("1", FilterChain(filters), self._upstream), ["/*"])])
 
         def match(exchange: Exchange) -> Route | None:
-            return router.match(*exchange.target())
+            return router.match(*exchange.target)
 
         endless = HttpSettings(max_requests=1 << 60)
         self._server = Server(lambda downstream: Exchange(downstream, match), deadlines, endless)
@@ -131,7 +131,7 @@ def plugin_filter(path: object, configuration: str, number: int = 0) -> WasmFilt
     # Under callgrind a callback takes a hundred times its time.
     vm = VmSettings(log_level=LogLevel.ERROR, callback_deadline=10_000)
     settings = PluginSettings(f"plugin-{number}", vm=vm)
-    return WasmFilter(Plugin(settings, Module.load(path), ManualServices()), configuration.encode())
+    return WasmFilter(Plugin(settings, Module.load(path), ManualServices()), Key(configuration.encode()))
 
 
 def tinygo(count: int) -> list[WasmFilter]:

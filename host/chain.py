@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from abi.limits import BODY_BUFFER_MAX_BYTES
 from abi.pairs import encode_pairs
+from host import hot
 from host._core import ffi, lib
 from host.metrics.table import RequestCounters
 from host.plugin.lenders import Borrower, lenders
@@ -75,6 +76,7 @@ class FilterChain:
         "changes_request_body",
         "changes_response_body",
         "filters",
+        "handle",
         "lenders",
         "native",
         "wants_request_body",
@@ -112,6 +114,7 @@ class FilterChain:
         if native == ffi.NULL:
             raise MemoryError("no memory for a filter chain")
         self.native = ffi.gc(native, lib.sw_chain_delete)
+        self.handle = hot.capsule(self.native)
         bits = lib.sw_chain_body_bits(native)
         self.wants_request_body, self.wants_response_body = bool(bits & 1), bool(bits & 2)
         self.changes_request_body, self.changes_response_body = bool(bits & 4), bool(bits & 8)

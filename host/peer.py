@@ -7,6 +7,7 @@ import itertools
 from collections.abc import Mapping
 from typing import Any
 
+from host import hot
 from host._core import ffi, lib
 
 _ids = itertools.count(1)
@@ -18,7 +19,7 @@ class ConnectionInfo:
     `properties`: what plugins can read of its TLS, path (NUL between segments) to encoded value.
     """
 
-    __slots__ = ("_properties", "destination_address", "id", "pointer", "source_address")
+    __slots__ = ("_properties", "destination_address", "handle", "id", "pointer", "source_address")
 
     def __init__(
         self,
@@ -43,6 +44,7 @@ class ConnectionInfo:
                 "properties": self._properties,
             },
         )
+        self.handle = hot.capsule(self.pointer)
 
     @classmethod
     def of(

@@ -143,7 +143,7 @@ class Proxy:
     def _match(self, exchange: Exchange) -> Route | None:
         assembly = self._assembly
         assert assembly is not None
-        found = assembly.router.match(*exchange.target()) or assembly.unmatched
+        found = assembly.router.match(*exchange.target) or assembly.unmatched
         if found is None and self._around is not None:
             self._around.requests.add(404)  # no chain will count it
         return found

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from abi.pairs import encode_pairs
+from host import hot
 from host._core import ffi, lib
 from host.chain import EMPTY, FilterChain
 from host.headers import HeaderMap
@@ -19,6 +20,7 @@ from host.plugin.lease import Lease
 from host.plugin.lenders import Lender
 
 __all__ = [
+    "LEAVING",
     "LOCAL_RESPONSE",
     "REQUEST_BLOCKED",
     "REQUEST_BODY",
@@ -52,8 +54,10 @@ RESPONSE_BLOCKED = 512
 REQUEST_TRAILERS = 1024
 RESPONSE_TRAILERS = 2048
 
+LEAVING = 4095
+"""These flags; the others are for `Stream._attend`."""
+
 _WOKEN = 8192  # further ones: log lines wait, a VM died, a guest set its tick, a plugin context can end
-_FLAGS = 4095
 
 _REQUEST, _RESPONSE = 0, 1
 _on_headers, _on_body, _on_trailers = (
@@ -80,12 +84,14 @@ class Stream:
         "_request_id",
         "_upstream_info",
         "chain",
+        "handle",
         "native",
         "user_state",
     )
 
     def __init__(self) -> None:
         self.native = ffi.gc(lib.sw_stream_new(), lib.sw_stream_delete)
+        self.handle = hot.capsule(self.native)
         self.chain: FilterChain = EMPTY
         self._request_id = ""
         self.user_state: dict[int, Any] | None = None
@@ -95,14 +101,18 @@ class Stream:
         self._is_open = False
 
     def _begin(self, chain: FilterChain, client: ConnectionInfo | None, begin: Callable[..., int]) -> None:
-        self.chain, self._client_info = chain, client  # the core points into it
         peer = client.pointer if client is not None else ffi.NULL
         if begin(self.native, self._number, chain.native, peer):
             raise MemoryError("no memory for a stream")
-        streams.OPEN[self._number] = self
-        self._is_open = True
+        self._opened(chain, client)
         if chain.lenders:
             self._borrow()
+
+    def _opened(self, chain: FilterChain, client: ConnectionInfo | None) -> None:
+        """Keep what the core points into, and be found by it."""
+        self.chain, self._client_info = chain, client
+        streams.OPEN[self._number] = self
+        self._is_open = True
 
     def _borrow(self) -> None:
         """Take a VM from each lender; where it has none, the plugin is down for this stream."""
@@ -142,12 +152,12 @@ class Stream:
     def set_upstream(self, upstream: ConnectionInfo) -> None:
         """Say which node answers; its address is the source of that connection."""
         self._upstream_info = upstream  # the core points into it
-        lib.sw_stream_set_upstream(self.native, upstream.pointer)
+        hot.set_upstream(self.handle, upstream.handle)
 
     def settle(self) -> None:
         """Go on with what was asked for from elsewhere, or meet the plugin's policy for a VM that died."""
         flags: int = lib.sw_stream_settle(self.native)
-        if flags > _FLAGS:
+        if flags > LEAVING:
             flags = self._attend(flags)
         if flags:
             self.on_ready(flags)
@@ -162,7 +172,7 @@ class Stream:
                 lease.attend()
         if flags & _WOKEN:
             streams.settle_woken()
-        return flags & _FLAGS
+        return flags & LEAVING
 
     def _take(self, side: int) -> bytes:
         bytes_ = lib.sw_stream_take_body(self.native, side, self._length)
@@ -174,7 +184,7 @@ class Stream:
         if not self._is_open:
             return
         self._is_open = False
-        flags = lib.sw_stream_close(self.native)
+        flags = hot.close_stream(self.handle)
         if flags:  # its last lines still carry the request's name
             self._attend(flags)
         if self._leases is not None:
@@ -199,57 +209,37 @@ class HttpStream(Stream):
         """Begin an exchange; the request's headers are in `request_headers`."""
         self._begin(chain, client, lib.sw_stream_open)
 
-    @property
-    def wants_request_body(self) -> bool:
-        """Whether a filter takes the request's content or trailers; else they need not come by here."""
-        return self.chain.wants_request_body
-
-    @property
-    def wants_response_body(self) -> bool:
-        """Whether a filter takes the response's content or trailers."""
-        return self.chain.wants_response_body
-
-    @property
-    def changes_request_body(self) -> bool:
-        """Whether a filter could change the request's content, so that its length must be told anew."""
-        return self.chain.changes_request_body
-
-    @property
-    def changes_response_body(self) -> bool:
-        """Whether a filter could change the response's content."""
-        return self.chain.changes_response_body
-
     # --- events: each returns flags ---------------------------------------------------------------------------
 
     def on_request_headers(self, end_of_stream: bool) -> int:
         """The request's head is in `request_headers`."""
         flags: int = _on_headers(self.native, _REQUEST, end_of_stream)
-        return flags if flags <= _FLAGS else self._attend(flags)
+        return flags if flags <= LEAVING else self._attend(flags)
 
     def on_request_body(self, data: bytes, end_of_stream: bool) -> int:
         """Bytes of the request's content."""
         flags: int = _on_body(self.native, _REQUEST, data, len(data), end_of_stream)
-        return flags if flags <= _FLAGS else self._attend(flags)
+        return flags if flags <= LEAVING else self._attend(flags)
 
     def on_request_trailers(self) -> int:
         """The trailers are in `request_trailers`; the request ends with them."""
         flags: int = _on_trailers(self.native, _REQUEST)
-        return flags if flags <= _FLAGS else self._attend(flags)
+        return flags if flags <= LEAVING else self._attend(flags)
 
     def on_response_headers(self, end_of_stream: bool) -> int:
         """The response's head is in `response_headers`."""
         flags: int = _on_headers(self.native, _RESPONSE, end_of_stream)
-        return flags if flags <= _FLAGS else self._attend(flags)
+        return flags if flags <= LEAVING else self._attend(flags)
 
     def on_response_body(self, data: bytes, end_of_stream: bool) -> int:
         """Bytes of the response's content."""
         flags: int = _on_body(self.native, _RESPONSE, data, len(data), end_of_stream)
-        return flags if flags <= _FLAGS else self._attend(flags)
+        return flags if flags <= LEAVING else self._attend(flags)
 
     def on_response_trailers(self) -> int:
         """The trailers are in `response_trailers`; the response ends with them."""
         flags: int = _on_trailers(self.native, _RESPONSE)
-        return flags if flags <= _FLAGS else self._attend(flags)
+        return flags if flags <= LEAVING else self._attend(flags)
 
     def local_response(
         self, status: int, headers: Iterable[tuple[bytes, bytes]] = (), body: bytes = b"", details: str = ""
@@ -259,7 +249,7 @@ class HttpStream(Stream):
         flags: int = lib.sw_stream_local_response(
             self.native, status, pairs, len(pairs), body, len(body), text, len(text)
         )
-        return flags if flags <= _FLAGS else self._attend(flags)
+        return flags if flags <= LEAVING else self._attend(flags)
 
     # --- what leaves ------------------------------------------------------------------------------------------
 

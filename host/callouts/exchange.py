@@ -10,7 +10,9 @@ import socket
 from typing import Final
 
 from abi.types import BufferType, MapType
+from host import hot
 from host.headers import HeaderMap
+from host.hot import Capsule
 from host.http.message import (
     HEAD_METHOD,
     NO_CLIENT,
@@ -35,8 +37,8 @@ class CallExchange:
     """A call on its way: what a connection tells it (`host.upstream.interfaces.ClientExchange`) ends it."""
 
     __slots__ = (
-        "_call", "_connecting", "_connection", "_framing", "_head", "_method", "_most", "_request", "_retried",
-        "_tried", "_upstream", "response_pointer",
+        "_call", "_connecting", "_connection", "_framing", "_head", "_headers", "_method", "_most", "_request",
+        "_retried", "_tried", "_upstream",
     )  # fmt: skip
 
     def __init__(self, call: HttpCall, upstream: Upstream) -> None:
@@ -53,7 +55,7 @@ class CallExchange:
         else:
             self._framing = WRITE_NO_BODY
         self._head = upstream.writer.request(request.headers.pointer, NO_CLIENT, b"", self._framing, 0)
-        self.response_pointer = call.delivery.map(MapType.HTTP_CALL_RESPONSE_HEADERS).pointer
+        self._headers = hot.capsule(call.delivery.map(MapType.HTTP_CALL_RESPONSE_HEADERS).pointer)
         self._connection: UpstreamConnection | None = None
         self._connecting: UpstreamConnection | None = None
         self._retried = False
@@ -115,6 +117,13 @@ class CallExchange:
 
     def interim(self, status: int) -> None:
         """A 1xx is not for plugins."""
+
+    def judge_response(self, judge: Capsule, request: int, data: bytes, at: int) -> tuple[int, bool]:
+        """Fill the map of the delivery."""
+        return hot.judge_response(judge, request, data, at, self._headers), False
+
+    def response_passed(self, head: int) -> None:
+        """Never called, as nothing passes on the spot."""
 
     def response_head(self, head: int, length: int, data: bytes, end: bool) -> None:
         """The response's head is in the delivery."""

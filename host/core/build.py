@@ -1,7 +1,8 @@
 """Builds `host._core`, the C core, with cffi in API mode.
 
 The declarations are the `*.cdef.h` files of this folder (`types.cdef.h` first, as it names the types of the others),
-the code is its `*.c` files. This module runs at build time only and imports nothing of `host`, which needs its result.
+the code is its `*.c` files and, for the calls that cffi would make slow, `cpython/*.c`. This module runs at build time
+only and imports nothing of `host`, which needs its result.
 """
 
 from __future__ import annotations
@@ -41,7 +42,11 @@ ffibuilder.cdef(declarations())
 ffibuilder.set_source(
     "host._core",
     '#include "core.h"',
-    sources=[str(path.relative_to(ROOT)) for path in sorted([*CORE.glob("*.c"), CORE / "generated/abi.c"])],
+    sources=[
+        str(path.relative_to(ROOT))
+        # The module `_hot` lies in the same library (PEP 489): it shares the core's state.
+        for path in sorted([*CORE.glob("*.c"), *CORE.glob("cpython/*.c"), CORE / "generated/abi.c"])
+    ],
     include_dirs=[str(CORE.relative_to(ROOT))],
     depends=[str(path.relative_to(ROOT)) for path in sorted(CORE.glob("*.h"))],
     libraries=["dl", "pthread"],

@@ -187,6 +187,13 @@ uint32_t sw_stream_on_trailers(sw_stream *stream, int side) {
     return sw_stream_leave(stream);
 }
 
+uint32_t sw_stream_on_message(sw_stream *stream, int side, const char *body, size_t length) {
+    uint32_t flags = sw_stream_on_headers(stream, side, !length);
+    if (!length || flags & (SW_LOCAL_RESPONSE | SW_RESET) || !(stream->chain->wants_body >> side & 1)) return flags;
+    uint32_t more = sw_stream_on_body(stream, side, body, length, true);
+    return more & SW_RESET ? more | (flags & ~SW_LEAVING) : flags | more;
+}
+
 uint32_t sw_stream_settle(sw_stream *stream) {
     if (!stream->open || stream->in_event) return 0;
     sw_stream_enter(stream);

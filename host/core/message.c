@@ -539,6 +539,13 @@ int64_t sw_judge_request(sw_judge *judge, const char *data, size_t at, size_t le
     return finish_request(&head, &line, method_at, path_at, target_length);
 }
 
+const char *sw_target_of(const sw_headers *headers, int64_t head, size_t lengths[3]) {
+    lengths[0] = head >> SW_AUTHORITY_SHIFT & 511;
+    lengths[1] = head >> SW_METHOD_SHIFT & 31;
+    lengths[2] = head >> SW_PATH_SHIFT & 0x3fff;
+    return sw_field_value(headers, &headers->fields[2]);
+}
+
 /* --- responses --- */
 
 /* HTTP-version SP 3DIGIT [SP reason]: returns the status, or the negative of an error. */

@@ -76,8 +76,11 @@ enum { SW_STATUS_SHIFT = 32, SW_METHOD_SHIFT = 32, SW_PATH_SHIFT = 37, SW_AUTHOR
 
 /* Judges the head at data[at..length) and fills the map (emptied before): :method, :authority, :path, :scheme and the
  * fields without Host and without the hop-by-hop ones. Positive: the head as above; 0: not complete; negative: an error
- * of the list, the map is then without meaning. The values of :authority, :method and :path lie one behind the other. */
+ * of the list, the map is then without meaning. */
 int64_t sw_judge_request(sw_judge *judge, const char *data, size_t at, size_t length, sw_headers *headers);
+/* The values of :authority, :method and :path without its query, one behind the other, with the length of each: good only
+ * before anything else changes the map. */
+const char *sw_target_of(const sw_headers *headers, int64_t head, size_t lengths[3]);
 /* The same for a response: :status and fields. `request` holds the flags of the request that it answers. */
 int64_t sw_judge_response(sw_judge *judge, const char *data, size_t at, size_t length, int64_t request,
                           sw_headers *headers);

@@ -19,6 +19,7 @@ enum {
     SW_LOGS = 4096, SW_WOKEN = 8192, SW_VM_DIED = 16384, SW_TICKS = 32768, /* to be seen to behind the event */
     SW_ENDING = 65536, /* a plugin context that is to end has no stream left, or a VM is due to be replaced */
 };
+#define SW_LEAVING 4095u /* the ones that say what may leave */
 #define SW_SIDE_FLAG(side, flag) ((uint32_t)(flag) << (3 * (side))) /* the request's flag to the side's */
 
 typedef enum { SW_FILTER_WASM, SW_FILTER_NATIVE } sw_filter_kind;
@@ -158,6 +159,8 @@ void sw_stream_set_upstream(sw_stream *stream, const sw_peer *upstream);
 uint32_t sw_stream_on_headers(sw_stream *stream, int side, bool end_of_stream);
 uint32_t sw_stream_on_body(sw_stream *stream, int side, const char *data, size_t length, bool end_of_stream);
 uint32_t sw_stream_on_trailers(sw_stream *stream, int side);
+/* Head and body at once, of a message that is all here. The body only where a filter takes it. */
+uint32_t sw_stream_on_message(sw_stream *stream, int side, const char *body, size_t length);
 /* Around every event: the second does what was asked meanwhile, and makes up the flags. */
 void sw_stream_enter(sw_stream *stream);
 uint32_t sw_stream_leave(sw_stream *stream);

@@ -11,8 +11,9 @@ import os
 from collections.abc import Callable
 
 from host.exchange.record import CONNECTION_CLOSED_WITHOUT_RESPONSE, Record
-from host.exchange.request import RequestSide
+from host.exchange.request import SPECIAL, RequestSide
 from host.exchange.route import Route
+from host.hot import Target, pass_request
 from host.http.downstream import Downstream
 from host.http.flow import CHAIN, PEER
 from host.http.message import (
@@ -20,9 +21,9 @@ from host.http.message import (
     EXPECT_CONTINUE,
     FRAMING,
     UPGRADE,
-    target_of,
 )
 from host.stream import (
+    LEAVING,
     LOCAL_RESPONSE,
     REQUEST_BLOCKED,
     REQUEST_BODY,
@@ -49,7 +50,9 @@ Match = Callable[["Exchange"], Route | None]
 class Exchange(RequestSide):
     """The requests of one client connection, one after the other."""
 
-    __slots__ = ("_info", "_is_regulated", "_match")
+    __slots__ = ("_info", "_is_regulated", "_match", "target")
+
+    target: Target  # of the request, as it came: for routing
 
     def __init__(self, downstream: Downstream, match: Match, record: Record | None = None) -> None:
         super().__init__(downstream, record)
@@ -59,8 +62,9 @@ class Exchange(RequestSide):
 
     # --- from the client ---
 
-    def begin(self, head: int, length: int, data: bytes, end: bool) -> None:
+    def begin(self, head: int, target: Target, length: int, data: bytes, end: bool) -> None:
         """A request's head is in `request_headers`: route it, and pass it with what came along."""
+        self.target = target
         self._head, self._request_length = head, length
         self._is_on = True
         self._is_local = self._retried = self._continued = False
@@ -84,11 +88,25 @@ class Exchange(RequestSide):
         if head & UPGRADE and not route.enable_websocket:
             self._head = head = head & ~UPGRADE
         chain = route.chain
-        self.open(chain, self._info or self._connection_info())
         self._filters_request, self._filters_response = chain.wants_request_body, chain.wants_response_body
         self._recounts_request = chain.changes_request_body and not route.trust_content_length
         self._recounts_response = chain.changes_response_body and not route.trust_content_length
-        flags = self.on_request_headers(end and not data)
+        info = self._info or self._connection_info()
+        host = self._upstream.host
+        if not head & SPECIAL and host is not None and not chain.lenders:
+            self._opened(chain, info)
+            flags, request = pass_request(
+                self.handle, self._number, chain.handle, info.handle, self._downstream.client_handle, host
+            )
+            if flags > LEAVING:
+                flags = self._attend(flags)
+            if request is not None:
+                self._request_ready = True
+                self._acquire(request=request)
+                return
+        else:
+            self.open(chain, info)
+            flags = self.on_request_headers(end and not data)
         if self._filters_request:
             self._first, self._first_end = b"", False
             if data and not flags & (LOCAL_RESPONSE | RESET):
@@ -103,10 +121,6 @@ class Exchange(RequestSide):
             self._apply(flags)
         if head & EXPECT_CONTINUE and self._is_on and not (data or end):
             self._continue_if_held()
-
-    def target(self) -> tuple[bytes, bytes, bytes]:
-        """Return (:authority, :method, path without query) of the request, as it came: for routing."""
-        return target_of(self._request_pointer, self._head)
 
     def new_request_id(self) -> str:
         """Return the client's X-Request-Id, else process, connection and the request's number on it."""

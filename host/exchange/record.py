@@ -73,9 +73,9 @@ class Record:
         """The node's address is known."""
         self.attempts[-1].address = info.source_address
 
-    def answered(self, status: bytes | None) -> None:
+    def answered(self, status: int) -> None:
         """The node's own status."""
-        self.attempts[-1].status = int(status or b"0")
+        self.attempts[-1].status = status
 
     def node_ended(self) -> None:
         """The node's response is complete, or there will be none."""

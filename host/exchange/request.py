@@ -32,7 +32,8 @@ from host.upstream.upstream import Upstream
 
 logger = logging.getLogger("sluiceway.exchange")
 
-_SPECIAL = FRAMING | UPGRADE | EXPECT_CONTINUE
+SPECIAL = FRAMING | UPGRADE | EXPECT_CONTINUE
+"""What makes a request more than a head that is written as it stands."""
 
 
 class RequestSide(ResponseSide):
@@ -86,8 +87,8 @@ class RequestSide(ResponseSide):
             else None
         )
 
-    def _acquire(self, fresh: bool = False) -> None:
-        """Send on an idle connection to the next node, or have one made."""
+    def _acquire(self, fresh: bool = False, request: bytes | None = None) -> None:
+        """Send on an idle connection to the next node, or have one made. `request`: the head, if it is written."""
         upstream = self._upstream
         node = upstream.choose(self._tried)
         if node is None:
@@ -99,7 +100,7 @@ class RequestSide(ResponseSide):
         if node.idle and not fresh:
             connection = upstream.take(node)
             if connection is not None:
-                self._send(connection)
+                self._send(connection, request)
                 return
         self._connecting = upstream.connect(node, self)
         if not self._first_end:
@@ -113,28 +114,28 @@ class RequestSide(ResponseSide):
             return len(self._first or b"") if kind != NONE or self._first else WRITE_NO_BODY
         return self._request_length if kind == LENGTH else WRITE_NO_BODY if kind == NONE else WRITE_CHUNKED
 
-    def _send(self, connection: UpstreamConnection) -> None:
-        head, upstream = self._head, self._upstream
-        framing = WRITE_NO_BODY
+    def _request_head(self, connection: UpstreamConnection, framing: int) -> bytes:
         flags = 0
-        if head & _SPECIAL or self._first:
+        if self._head & UPGRADE:
+            flags = WRITE_UPGRADE
+        elif self._head & EXPECT_CONTINUE and not self._continued:
+            flags = WRITE_EXPECT
+        return self._upstream.writer.request(
+            self._request_pointer, self._downstream.client, connection.node.host, framing, flags
+        )
+
+    def _send(self, connection: UpstreamConnection, request: bytes | None = None) -> None:
+        head = self._head
+        framing = WRITE_NO_BODY
+        if head & SPECIAL or self._first:
             framing = self._request_framing()
-            if head & UPGRADE:
-                flags = WRITE_UPGRADE
-            elif head & EXPECT_CONTINUE and not self._continued:
-                flags = WRITE_EXPECT
-        try:
-            request = upstream.writer.request(
-                self._request_pointer,
-                self._downstream.client,
-                connection.node.host,
-                framing,
-                flags,
-            )
-        except MessageError as error:
-            upstream.give_back(connection)
-            self._answer_instead(error.status, f"{error.status} {error.reason}")
-            return
+        if request is None:
+            try:
+                request = self._request_head(connection, framing)
+            except MessageError as error:
+                self._upstream.give_back(connection)
+                self._answer_instead(error.status, f"{error.status} {error.reason}")
+                return
         self._connection = connection
         self._request_sent = True
         if self.chain.filters or self._record is not None:
@@ -146,8 +147,6 @@ class RequestSide(ResponseSide):
         end = self._first_end
         trailers = self._trailers_to_send() if end and framing == WRITE_CHUNKED else None
         connection.send(self, head, request, framing, self._first or b"", end, trailers)
-
-    # --- what the connection calls ---
 
     # --- what the connection calls ---
 

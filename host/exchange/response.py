@@ -10,6 +10,7 @@ from typing import Any
 
 from host.exchange.record import Record
 from host.exchange.upgrade import UpgradeSide
+from host.hot import Capsule, pass_response
 from host.http.downstream import Downstream
 from host.http.flow import CHAIN, PEER
 from host.http.message import (
@@ -19,13 +20,14 @@ from host.http.message import (
     HEAD_METHOD,
     LENGTH,
     NONE,
+    STATUS_SHIFT,
     WRITE_AS_IS,
     WRITE_CHUNKED,
     WRITE_LOCAL,
     WRITE_NO_BODY,
     MessageError,
 )
-from host.stream import LOCAL_RESPONSE, RESET, RESPONSE_END, RESPONSE_HEAD
+from host.stream import LEAVING, LOCAL_RESPONSE, RESET, RESPONSE_END, RESPONSE_HEAD
 
 logger = logging.getLogger("sluiceway.exchange")
 
@@ -34,15 +36,18 @@ class ResponseSide(UpgradeSide):
     """Takes responses from the connection and passes them on."""
 
     __slots__ = (
-        "_continued", "_filters_response", "_head", "_is_local", "_recounts_response", "_response_end",
-        "_response_first", "_response_framing", "_response_kind", "_response_ready", "response_pointer",
+        "_continued", "_filters_response", "_head", "_is_local", "_passed", "_recounts_response", "_response",
+        "_response_end", "_response_first", "_response_framing", "_response_kind", "_response_ready",
+        "response_pointer",
     )  # fmt: skip
 
     _continued: bool  # a 100 (Continue) went to the client
     _filters_response: bool
     _head: int  # the judge's flags of the request
     _is_local: bool  # the chain has answered by itself
+    _passed: int  # what the filters let leave of a response judged just now; -1: they have not seen it yet
     _recounts_response: bool
+    _response: bytes | None  # the whole response, if that leaves
     _response_ready: bool  # the head has left the chain
 
     def __init__(self, downstream: Downstream, record: Record | None = None) -> None:
@@ -60,6 +65,27 @@ class ResponseSide(UpgradeSide):
             self._continued = self._continued or status == 100
             self._downstream.send_interim(self.response_pointer)
 
+    def judge_response(self, judge: Capsule, request: int, data: bytes, at: int) -> tuple[int, bool]:
+        """Judge a response head; a whole response passes the filters on the spot."""
+        head, flags, self._response = pass_response(
+            judge, request, data, at, self.handle, self._downstream.head_flags(), self._recounts_response
+        )
+        self._passed = flags if flags <= LEAVING else self._attend(flags)
+        return head, self._response is not None
+
+    def response_passed(self, head: int) -> None:
+        """Send the response that was judged just now."""
+        self._connection = None
+        response, self._response = self._response, None
+        assert response is not None
+        self._downstream.send_whole(response)
+        self.answered = True
+        if self._record is not None:
+            self._record.answered(head >> STATUS_SHIFT)
+            self._record.node_ended()
+            self._record.content_bytes += len(response) - response.index(b"\r\n\r\n") - 4
+        self._finish()
+
     def response_head(self, head: int, length: int, data: bytes, end: bool) -> None:
         """The response's head is in `response_headers`."""
         self._response_seen = True
@@ -68,14 +94,16 @@ class ResponseSide(UpgradeSide):
         if end:
             self._connection = None
         if self._record is not None:
-            self._record.answered(self.response_headers.get(b":status"))
+            self._record.answered(head >> STATUS_SHIFT)
             if end:
                 self._record.node_ended()
-        flags = self.on_response_headers(end and not data)
+        flags, self._passed = self._passed, -1
+        if flags < 0:
+            flags = self.on_response_headers(end and not data)
+            if self._filters_response and data and not flags & (LOCAL_RESPONSE | RESET):
+                flags |= self._response_body(data, end)
         if self._filters_response:
             self._response_first = b""
-            if data and not flags & (LOCAL_RESPONSE | RESET):
-                flags |= self._response_body(data, end)
             self._apply(flags)
         elif flags & ~RESPONSE_END == RESPONSE_HEAD:
             self._response_ready = True

@@ -24,7 +24,7 @@ class UpgradeSide(LocalAnswers):
         assert connection is not None
         self._response_seen = True
         if self._record is not None:
-            self._record.answered(self.response_headers.get(b":status"))
+            self._record.answered(101)
         self._tunnel = Tunnel(self._downstream, connection, data, self._end_tunnel)
         connection.hold(CHAIN)
         self._apply(self.on_response_headers(False))

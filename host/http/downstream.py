@@ -10,6 +10,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any, cast
 
+from host import hot
 from host.http import message
 from host.http.deadlines import NEVER
 from host.http.flow import HELD, FlowControl
@@ -27,14 +28,14 @@ logger = logging.getLogger("sluiceway.http")
 class Downstream(RequestReader):
     """One client connection."""
 
-    __slots__ = ("_server", "client")
+    __slots__ = ("_server", "client", "client_handle")
 
     def __init__(self, server: Server) -> None:
         super().__init__(server)
         self._server = server
         self.client: Any = None
         self._exchange = server.new_exchange(self)
-        self._request_headers = self._exchange.request_headers.pointer
+        self._request_headers = hot.capsule(self._exchange.request_headers.pointer)
 
     def __repr__(self) -> str:
         state = ("HEAD", "BODY", "BUSY", "TUNNEL", "LINGERING", "CLOSED")[self._state]
@@ -47,6 +48,7 @@ class Downstream(RequestReader):
         self.flow = FlowControl(self.transport)
         self.transport.set_write_buffer_limits(high=self._settings.write_buffer_bytes)
         self.client = message.new_client(*_addresses(self.transport))
+        self.client_handle = hot.capsule(self.client)
         self.deadline = self._timeouts.head
         if not self._server.opened(self):
             self._refuse(503, "too many connections")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from host.headers import HeaderMap
+from host.hot import Target
 
 if TYPE_CHECKING:
     from host.http.downstream import Downstream
@@ -26,8 +27,10 @@ class ServerExchange(Protocol):
     def answered(self) -> bool:
         """Whether the response head of the request in flight was sent."""
 
-    def begin(self, head: int, length: int, data: bytes, end: bool) -> None:
-        """A request's head (flags of the judge, Content-Length), the content that came with it, whether that is all."""
+    def begin(self, head: int, target: Target, length: int, data: bytes, end: bool) -> None:
+        """A request's head (flags of the judge, its target, Content-Length), the content that came with it, whether
+        that is all.
+        """
 
     def request_data(self, data: bytes, end: bool) -> None:
         """More content; `end` may come with none."""
@@ -58,5 +61,3 @@ class ServerExchange(Protocol):
 
 
 ExchangeFactory = Callable[["Downstream"], ServerExchange]
-Pointer = Any
-"""A cffi pointer."""

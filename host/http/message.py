@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from host import hot
 from host._core import ffi, lib
 
 NONE: Final = int(lib.SW_FRAMING_NONE)
@@ -35,8 +36,7 @@ WRITE_UPGRADE: Final = 4
 WRITE_EXPECT: Final = 8
 WRITE_LOCAL: Final = 16
 
-judge_request = lib.sw_judge_request
-judge_response = lib.sw_judge_response
+judge_request = hot.judge_request
 _write_request_head = lib.sw_write_request_head
 _write_response_head = lib.sw_write_response_head
 _unpack = ffi.unpack
@@ -76,16 +76,6 @@ def new_client(address: bytes, port: bytes, tls: bool = False) -> Any:
     client.address[0 : len(address)], client.port[0 : len(port)] = address, port
     client.address_length, client.port_length, client.tls = len(address), len(port), tls
     return client
-
-
-def target_of(headers: Any, head: int) -> tuple[bytes, bytes, bytes]:
-    """Return :authority, :method and the path without query of a request just judged, in one crossing.
-
-    Only good before anything else changes the map: the judge lays the three values one behind the other.
-    """
-    method, path, authority = head >> 32 & 31, head >> 37 & 0x3FFF, head >> 51 & 511
-    text = _unpack(lib.sw_headers_value(headers, 2, _length), authority + method + path)
-    return text[:authority], text[authority : authority + method], text[authority + method :]
 
 
 class HeadWriter:
@@ -133,6 +123,3 @@ class HeadWriter:
 
     def _grow(self, size: int) -> None:
         self._block, self._size = ffi.new("char[]", size), size
-
-
-_length = ffi.new("size_t *")

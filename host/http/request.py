@@ -14,7 +14,8 @@ from host.http.message import CHUNKED, FRAMING, HEAD_BYTES, MessageError, judge_
 from host.http.response import BODY, BUSY, HEAD, ResponseWriter
 
 if TYPE_CHECKING:
-    from host.http.interfaces import Pointer, ServerExchange
+    from host.hot import Capsule, Target
+    from host.http.interfaces import ServerExchange
     from host.http.server import Server
 
 
@@ -22,17 +23,18 @@ class RequestReader(ResponseWriter):
     """Reads the requests of one connection, one at a time, and begins the exchange with each."""
 
     __slots__ = (
-        "_blocked_at", "_decoder", "_exchange", "_held", "_held_at", "_judge", "_left", "_partial", "_reading",
-        "_received", "_request_headers", "_timeouts", "deadline", "flow",
+        "_blocked_at", "_decoder", "_exchange", "_held", "_held_at", "_judge", "_judge_handle", "_left", "_partial",
+        "_reading", "_received", "_request_headers", "_timeouts", "deadline", "flow",
     )  # fmt: skip
 
     flow: FlowControl
     _exchange: ServerExchange
-    _request_headers: Pointer
+    _request_headers: Capsule
 
     def __init__(self, server: Server) -> None:
         super().__init__(server)
         self._judge, self._timeouts = server.judge, server.timeouts
+        self._judge_handle = server.judge_handle
         self.deadline = NEVER
         self._partial = b""  # of a head
         self._held, self._held_at = b"", 0  # pipelined behind the request in flight
@@ -42,7 +44,7 @@ class RequestReader(ResponseWriter):
         self._decoder: ChunkedDecoder | None = None
 
     def _read_head(self, data: bytes, at: int) -> None:
-        head = judge_request(self._judge, data, at, len(data), self._request_headers)
+        head, target = judge_request(self._judge_handle, self._request_headers, data, at)
         if head <= 0:
             self._head_incomplete(data, at, head)
             return
@@ -53,13 +55,13 @@ class RequestReader(ResponseWriter):
         self._requests += 1
         self.deadline = self._timeouts.stream
         if head & FRAMING:
-            self._first_body(data, at)
+            self._first_body(data, at, target)
             return
         self._state = BUSY
         if at != len(data):
             self._hold(data, at)
             self._reading = True  # not to be read by `next` under our feet
-        self._exchange.begin(head, 0, b"", True)
+        self._exchange.begin(head, target, 0, b"", True)
 
     def _head_incomplete(self, data: bytes, at: int, code: int) -> None:
         if code:
@@ -68,7 +70,7 @@ class RequestReader(ResponseWriter):
             self.deadline = self._timeouts.head
         self._partial = data[at:]
 
-    def _first_body(self, data: bytes, at: int) -> None:
+    def _first_body(self, data: bytes, at: int, target: Target) -> None:
         """Pass a head together with the content that came with it, so that both can leave in one write."""
         head = self._head
         length = -1
@@ -84,7 +86,7 @@ class RequestReader(ResponseWriter):
         body, end = self._content(data, at)
         self._reading = True
         self._state = BUSY if end else BODY
-        self._exchange.begin(head, length, body, end)
+        self._exchange.begin(head, target, length, body, end)
         if not self._held:
             self._reading = False
 

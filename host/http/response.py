@@ -60,6 +60,24 @@ class ResponseWriter(asyncio.Protocol):
         """Send a 100 (Continue) of our own."""
         self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
+    def head_flags(self) -> int:
+        """Settle whether the connection outlives the response in hand, and return how its head is to say so."""
+        request = self._head
+        self._keep = (
+            request & message.KEEP_ALIVE
+            and self._state == BUSY
+            and not self._draining
+            and self._requests < self._settings.max_requests
+        )
+        if not self._keep:
+            return message.WRITE_CLOSE
+        return message.WRITE_KEEP_ALIVE if request & message.HTTP_1_0 else 0
+
+    def send_whole(self, response: bytes) -> None:
+        """Send a response of which nothing is missing, whose head was written with `head_flags`."""
+        self._to_send = 0
+        self.transport.write(response)
+
     def send_head(
         self, headers: Any, framing: int, flags: int, data: bytes, end: bool, trailers: Any = None
     ) -> None:
@@ -69,21 +87,13 @@ class ResponseWriter(asyncio.Protocol):
         MessageError, with nothing sent, when the head cannot be written.
         """
         request = self._head
-        keep = (
-            request & message.KEEP_ALIVE
-            and self._state == BUSY
-            and not self._draining
-            and self._requests < self._settings.max_requests
-        )
         self._to_send = framing
         if framing == message.WRITE_CHUNKED and request & message.HTTP_1_0:
-            self._to_send, framing, keep = UNTIL_CLOSE, message.WRITE_NO_BODY, 0
-        if not keep:
+            self._to_send, framing, self._keep = UNTIL_CLOSE, message.WRITE_NO_BODY, False
             flags |= message.WRITE_CLOSE
-        elif request & message.HTTP_1_0:
-            flags |= message.WRITE_KEEP_ALIVE
+        else:
+            flags |= self.head_flags()
         head, status = self._writer.response(headers, framing, flags)
-        self._keep = keep
         if status == 204 or status == 304 or request & message.HEAD_METHOD:
             self._to_send = message.WRITE_NO_BODY
         elif framing == len(data):  # the whole content, as most are

@@ -6,6 +6,7 @@ import asyncio
 import socket
 from collections.abc import Iterable
 
+from host import hot
 from host.http.deadlines import Deadlines
 from host.http.downstream import Downstream
 from host.http.interfaces import ExchangeFactory
@@ -29,6 +30,7 @@ class Server:
             self.settings.max_fields,
             self.settings.trust_forwarded,
         )
+        self.judge_handle = hot.capsule(self.judge)
         self.writer = HeadWriter()
         self.connections: set[Downstream] = set()
         self._servers: list[asyncio.Server] = []

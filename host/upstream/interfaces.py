@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from host.headers import HeaderMap
+from host.hot import Capsule
 
 if TYPE_CHECKING:
     from host.upstream.balancer import NodeState
@@ -13,9 +14,6 @@ if TYPE_CHECKING:
 
 class ClientExchange(Protocol):
     """What a connection tells the exchange whose request it carries."""
-
-    response_pointer: Any
-    """The `sw_headers *` that the judge fills before `response_head`."""
 
     @property
     def response_trailers(self) -> HeaderMap:
@@ -29,6 +27,16 @@ class ClientExchange(Protocol):
 
     def interim(self, status: int) -> None:
         """A 1xx response is in the map."""
+
+    def judge_response(self, judge: Capsule, request: int, data: bytes, at: int) -> tuple[int, bool]:
+        """Judge data[at:] as the response to a request with these flags of the judge.
+
+        Returns it as core/message.h says, and whether `response_passed` is all that is left to call: a whole response
+        passes the filters on the spot.
+        """
+
+    def response_passed(self, head: int) -> None:
+        """The response that was judged is all there is."""
 
     def response_head(self, head: int, length: int, data: bytes, end: bool) -> None:
         """The response's head (flags of the judge, Content-Length), what came with it, whether it is all."""

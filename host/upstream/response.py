@@ -20,7 +20,6 @@ from host.http.message import (
     STATUS_SHIFT,
     UPGRADE,
     MessageError,
-    judge_response,
     message_error,
 )
 
@@ -47,15 +46,15 @@ class ResponseReader(asyncio.Protocol):
     """Reads the responses of one connection, one at a time; the connection extends it."""
 
     __slots__ = (
-        "_blocked", "_decoder", "_exchange", "_interim", "_judge", "_keep", "_left", "_partial", "_request",
-        "_request_done", "_state", "_upstream", "deadline", "flow",
+        "_blocked", "_decoder", "_exchange", "_interim", "_judge", "_judge_handle", "_keep", "_left", "_partial",
+        "_request", "_request_done", "_state", "_upstream", "deadline", "flow",
     )  # fmt: skip
 
     flow: FlowControl
 
     def __init__(self, upstream: Upstream, exchange: ClientExchange) -> None:
         self._upstream = upstream
-        self._judge = upstream.judge
+        self._judge, self._judge_handle = upstream.judge, upstream.judge_handle
         self._exchange: ClientExchange | None = exchange
         self._state = CONNECTING
         self._request = 0  # the judge's flags of the request that the response is for
@@ -71,17 +70,21 @@ class ResponseReader(asyncio.Protocol):
         raise NotImplementedError
 
     def _read_head(self, exchange: ClientExchange, data: bytes) -> None:
-        size = len(data)
-        head = judge_response(self._judge, data, 0, size, self._request, exchange.response_pointer)
-        at = 0
-        if head < _FIRST_FINAL:
-            head, at = self._read_interim(exchange, data, head)
-            if not head:
+        at, size = 0, len(data)
+        head, is_passed = exchange.judge_response(self._judge_handle, self._request, data, 0)
+        while head < _FIRST_FINAL:
+            at = self._read_interim(exchange, data, at, head)
+            if at < 0:
                 return
-        at += head & HEAD_BYTES
+            head, is_passed = exchange.judge_response(self._judge_handle, self._request, data, at)
         if self._partial:
             self._partial = b""
         self._keep = head & KEEP_ALIVE
+        if is_passed:
+            self._end(data, size)
+            exchange.response_passed(head)
+            return
+        at += head & HEAD_BYTES
         framing = head & FRAMING
         length = 0
         if framing == LENGTH:
@@ -103,30 +106,23 @@ class ResponseReader(asyncio.Protocol):
         body, end = self._content(data, at)
         exchange.response_head(head, length, body, end)
 
-    def _read_interim(self, exchange: ClientExchange, data: bytes, head: int) -> tuple[int, int]:
-        """Pass 1xx responses on until a final one; return its head and where it starts, or 0 when it is not here."""
-        at = 0
-        while head < _FIRST_FINAL:
-            if head < 0:
-                raise message_error(-head)
-            if not head:
-                break
-            at += head & HEAD_BYTES
-            status = head >> STATUS_SHIFT
-            if status == 101:
-                self._switch(exchange, head, data[at:])
-                return 0, 0
-            self._interim += 1
-            if self._interim > _MOST_INTERIM:
-                raise MessageError(502, "too many 1xx responses")
-            exchange.interim(status)
-            if self._exchange is not exchange:
-                return 0, 0
-            head = judge_response(self._judge, data, at, len(data), self._request, exchange.response_pointer)
-        else:
-            return head, at
-        self._partial = data[at:]
-        return 0, 0
+    def _read_interim(self, exchange: ClientExchange, data: bytes, at: int, head: int) -> int:
+        """Pass a 1xx response on; return where the next one starts, or -1 when nothing more can be read now."""
+        if head < 0:
+            raise message_error(-head)
+        if not head:
+            self._partial = data[at:]
+            return -1
+        at += head & HEAD_BYTES
+        status = head >> STATUS_SHIFT
+        if status == 101:
+            self._switch(exchange, head, data[at:])
+            return -1
+        self._interim += 1
+        if self._interim > _MOST_INTERIM:
+            raise MessageError(502, "too many 1xx responses")
+        exchange.interim(status)
+        return at if self._exchange is exchange else -1
 
     def _read_body(self, exchange: ClientExchange, data: bytes) -> None:
         body, end = self._content(data, 0)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final, Literal, Protocol
 
+from host import hot
 from host.http.deadlines import Deadlines, sweeps
 from host.http.message import HeadWriter, new_judge
 from host.upstream.balancer import Node, NodeState, RoundRobin
@@ -67,6 +68,7 @@ class Upstream:
         self.retries = len(nodes) - 1 if retries is None else retries
         self.write_buffer_bytes = 256 * 1024
         self.judge = new_judge(max_head_bytes, 16, max_fields)
+        self.judge_handle = hot.capsule(self.judge)
         self.writer = HeadWriter()
         self._deadlines, self._dialer = deadlines, dialer
         self._keepalive_requests = keepalive_requests
@@ -75,6 +77,9 @@ class Upstream:
         self._closed = False
         for node in self._balancer.nodes:
             node.host = {"pass": b"", "node": node.authority, "rewrite": upstream_host.encode()}[pass_host]
+        hosts = {node.host for node in self._balancer.nodes}
+        self.host = hosts.pop() if len(hosts) == 1 else None
+        """What Host its nodes get, empty = the client's; None = each another one."""
 
     @property
     def nodes(self) -> list[NodeState]:

@@ -265,7 +265,7 @@ def test_a_fault_of_ours_ends_one_request_only(caplog: pytest.LogCaptureFixture)
     """500 on that connection, a traceback in the log, and the others are served on."""
 
     def match(exchange: object) -> None:
-        if exchange.target()[2] == b"/bad":  # type: ignore[attr-defined]
+        if exchange.target[2] == b"/bad":  # type: ignore[attr-defined]
             raise ZeroDivisionError
 
     wire = Wire(match=match)

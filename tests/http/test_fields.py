@@ -164,7 +164,7 @@ def test_what_routes_match_on() -> None:
     seen = []
 
     def match(exchange: object) -> None:
-        seen.append(exchange.target())  # type: ignore[attr-defined]
+        seen.append(exchange.target)  # type: ignore[attr-defined]
 
     wire = Wire(match=match)
     client = wire.client()
