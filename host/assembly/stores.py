@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from host.config import Config, WasmPlugin
 from host.config.stores import SharedLimits
 from host.config.stores import Stores as StoresConfig
@@ -18,7 +20,17 @@ def make_stores(config: StoresConfig) -> Stores:
         local: Store = LmdbStore(config.path, config.map_size, stores.limits_of)
     else:
         local = MemoryStore(stores.limits_of)
-    stores.use(local)
+    if config.redis is None:
+        stores.use(local)
+    else:
+        from host.store.redis import RedisStore
+        from host.store.redis_link import Server
+
+        server = Server(
+            **{name.name: getattr(config.redis, name.name) for name in dataclasses.fields(Server)}
+        )
+        remote = RedisStore(server, config.redis.key_prefix, stores.limits_of, stores.wake)
+        stores.use(local, remote, [each.vm_id for each in config.vm_ids if each.store == "redis"])
     return stores
 
 

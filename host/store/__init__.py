@@ -4,8 +4,8 @@ One interface, three stores behind it; `Stores` chooses by vm_id. It knows nothi
 configuration files.
 """
 
-from host.store.interface import Limits, Refused, Space, Store
+from host.store.interface import Down, Limits, Refused, Space, Store
 from host.store.memory import MemorySpace, MemoryStore
 from host.store.stores import Stores
 
-__all__ = ["Limits", "MemorySpace", "MemoryStore", "Refused", "Space", "Store", "Stores"]
+__all__ = ["Down", "Limits", "MemorySpace", "MemoryStore", "Refused", "Space", "Store", "Stores"]

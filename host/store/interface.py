@@ -35,6 +35,10 @@ class Refused(Exception):
     """The store cannot take it or cannot tell: a limit, or the store is down. The text says why."""
 
 
+class Down(Refused):
+    """The store is not there now. It may be again later."""
+
+
 class Space(Protocol):
     """The shared data and queues of one vm_id. Keys, values, names and items are any bytes, empty ones too.
 

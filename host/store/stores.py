@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 
 from abi.types import Status
-from host.store.interface import LOCAL_QUEUES, Limits, Space, Store
+from host.store.interface import LOCAL_QUEUES, Limits, Refused, Space, Store
 from host.store.memory import MemoryStore
 
 Listener = Callable[[], None]
@@ -81,8 +81,11 @@ class Stores:
         self.store_of(queue).put_back(queue, item)
 
     def length(self, queue: int) -> int:
-        """Return how many items wait."""
-        return self.store_of(queue).length(queue)
+        """Return how many items wait; 0 when the store cannot tell."""
+        try:
+            return self.store_of(queue).length(queue)
+        except Refused:
+            return 0
 
     def wake(self, queue: int) -> None:
         """Tell the listeners of this process that an item has come."""
