@@ -45,6 +45,12 @@ TARGETS: tuple[Target, ...] = (
     Target("TinyGo plugin / native Python filter", 1.25, "Sluiceway + TinyGo", "Sluiceway + native"),
     Target("TinyGo plugin: Sluiceway / nginx + Lua", 1.7, "Sluiceway + TinyGo", "nginx + Lua"),
     Target("standard-Go plugin: Sluiceway / Envoy", 0.55, "Sluiceway + Go", "Envoy + Go"),
+    Target(
+        "TinyGo plugin with a call: Sluiceway / Envoy",
+        0.6,
+        "Sluiceway + TinyGo with a call",
+        "Envoy + TinyGo with a call",
+    ),
     Target("no plugin: Sluiceway / Envoy", 0.6, "Sluiceway", "Envoy"),
     Target("each further TinyGo plugin, us", 5.0, "Sluiceway + TinyGo x8", 7.0, less="Sluiceway + TinyGo"),
     Target("10,000 routes / 10 routes", 1.1, "Sluiceway, 10,000 routes", "Sluiceway, 10 routes"),

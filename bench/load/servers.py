@@ -1,7 +1,8 @@
 """The servers that are compared: for each, what it needs and how its configuration is laid into a folder.
 
 All do the same work: a keep-alive GET of 12 bytes from one origin; those with a filter set `X-Go-Wasm: APISIX` on the
-answer, or, with the standard-Go guest, read all headers of the request and log them below the level.
+answer, or, with the standard-Go guest, read all headers of the request and log them below the level. Those with a call
+ask the origin twice: first the guest, whether the request may pass, then the gateway itself.
 """
 
 from __future__ import annotations
@@ -17,7 +18,11 @@ ROOT = Path(__file__).resolve().parents[2]
 PLUGINS = ROOT / "testdata/plugins"
 HEADER_PLUGIN = PLUGINS / "custom_response_header/plugin.wasm"
 GO_PLUGIN = PLUGINS / "go_http_headers/plugin.wasm"
+CALLOUT_PLUGIN = PLUGINS / "callout/plugin.wasm"
 NATIVE_FILTER = Path(__file__).with_name("native_filter.py")
+CALLOUT_CONFIGURATION = (
+    '{"upstream":"origin","path":"/check","authority":"origin","forward":["authorization"]}'
+)
 HEADER_CONFIGURATION = '{"headers":[{"name":"X-Go-Wasm","value":"APISIX"}]}'
 
 # (folder, port, port of the origin) -> the command that serves there; it may first write files into the folder.
@@ -72,10 +77,10 @@ def _envoy(*plugins: tuple[Path, str]) -> Prepare:
     return prepare
 
 
-def _route(number: int, uri: str, origin_port: int, plugins: dict[str, str]) -> Iterator[str]:
+def _route(number: int, uri: str, plugins: dict[str, str]) -> Iterator[str]:
     yield f"  - id: {number}"
     yield f"    uri: {uri}"
-    yield f'    upstream: {{type: roundrobin, nodes: {{"127.0.0.1:{origin_port}": 1}}}}'
+    yield "    upstream_id: origin"
     if plugins:
         yield "    plugins:"
         yield from (f"      {name}: {{conf: '{text}'}}" for name, text in plugins.items())
@@ -97,13 +102,14 @@ def _sluiceway(*plugins: tuple[Path, str], routes: int = 1, native: bool = False
             lines += [
                 f"    - {{name: native, priority: 7000, class: '{NATIVE_FILTER.stem}:CustomResponseHeader'}}"
             ]
-        lines += ["routes:"]
+        nodes = f'{{"127.0.0.1:{origin_port}": 1}}'
+        lines += ["upstreams:", f"  - {{id: origin, type: roundrobin, nodes: {nodes}}}", "routes:"]
         for number in range(1, routes):
-            lines += _route(number, f"/service-{number}/*", origin_port, {})
+            lines += _route(number, f"/service-{number}/*", {})
         confs = {f"plugin-{number}": text for number, (_, text) in enumerate(plugins)}
         if native:
             confs["native"] = HEADER_CONFIGURATION
-        lines += _route(routes, "/*", origin_port, confs)
+        lines += _route(routes, "/*", confs)
         path = directory / "sluiceway.yaml"
         path.write_text("\n".join(lines) + "\n")
         return [
@@ -123,6 +129,7 @@ def _sluiceway(*plugins: tuple[Path, str], routes: int = 1, native: bool = False
 
 _HEADER = (HEADER_PLUGIN, HEADER_CONFIGURATION)
 _GO = (GO_PLUGIN, "{}")
+_CALLOUT = (CALLOUT_PLUGIN, CALLOUT_CONFIGURATION)
 _ENVOY = (envoy.BINARY,)
 _NGINX = (Path(nginx.BINARY or "/usr/sbin/nginx"),)
 _HOST = (ROOT / "host/__main__.py",)
@@ -140,6 +147,7 @@ DEFINITIONS: tuple[Definition, ...] = (
     Definition("Envoy", _envoy(), _ENVOY),
     Definition("Envoy + TinyGo", _envoy(_HEADER), (*_ENVOY, HEADER_PLUGIN), header=True),
     Definition("Envoy + Go", _envoy(_GO), (*_ENVOY, GO_PLUGIN)),
+    Definition("Envoy + TinyGo with a call", _envoy(_CALLOUT), (*_ENVOY, CALLOUT_PLUGIN)),
     Definition("Sluiceway", _sluiceway(), _HOST),
     Definition("Sluiceway + TinyGo", _sluiceway(_HEADER), (*_HOST, HEADER_PLUGIN), header=True),
     Definition("Sluiceway + native", _sluiceway(native=True), _HOST, header=True),
@@ -151,6 +159,7 @@ DEFINITIONS: tuple[Definition, ...] = (
     ),
     Definition("Sluiceway + TinyGo x8", _sluiceway(*[_HEADER] * 8), (*_HOST, HEADER_PLUGIN), header=True),
     Definition("Sluiceway + Go", _sluiceway(_GO), (*_HOST, GO_PLUGIN)),
+    Definition("Sluiceway + TinyGo with a call", _sluiceway(_CALLOUT), (*_HOST, CALLOUT_PLUGIN)),
     Definition("Sluiceway, 10 routes", _sluiceway(routes=10), _HOST, short=False),
     Definition("Sluiceway, 10,000 routes", _sluiceway(routes=10_000), _HOST, short=False),
 )

@@ -16,6 +16,7 @@ from host import (
     PythonFilter,
     WasmPlugin,
 )
+from host.testing import CallFailure
 
 PLUGINS = Path(__file__).parents[2] / "testdata" / "plugins"
 GET = [(b":method", b"GET"), (b":path", b"/"), (b":authority", b"example.test"), (b":scheme", b"http")]
@@ -67,6 +68,35 @@ def test_it_holds_a_request_until_a_tick(plugin_host):
     assert stream.request_headers(GET, end_of_stream=True) is Action.PAUSE
     plugin.advance(0.02)  # seconds; no one waits
     assert stream.to_upstream.ended
+
+
+# [calls]
+def test_it_asks_before_it_lets_pass(plugin_host):
+    configuration = {"upstream": "auth", "path": "/check", "forward": ["authorization"], "copy": ["x-user"]}
+    plugin = plugin_host(PLUGINS / "callout/plugin.wasm", configuration, upstreams=["auth"])
+    stream = plugin.http_stream()
+    stream.request_headers([*GET, (b"authorization", b"Bearer 7")], end_of_stream=True)
+    (call,) = plugin.calls
+    assert call.upstream == "auth"
+    assert call.get(b":path") == b"/check"
+    assert call.get(b"authorization") == b"Bearer 7"
+    assert stream.request_paused
+    call.respond(200, [(b"x-user", b"mary")])
+    assert (b"x-user", b"mary") in stream.to_upstream.headers
+
+
+def test_nobody_passes_without_an_answer(plugin_host):
+    configuration = {"upstream": "auth", "timeout_milliseconds": 500}
+    plugin = plugin_host(PLUGINS / "callout/plugin.wasm", configuration)
+    stream = plugin.http_stream()
+    stream.request_headers(GET, end_of_stream=True)
+    plugin.advance(0.5)
+    assert stream.local_response.status == 503
+    assert stream.local_response.body == b"no answer: timeout\n"
+    refused = plugin.http_stream()
+    refused.request_headers(GET, end_of_stream=True)
+    plugin.calls[0].fail(CallFailure.CONNECTION_REFUSED)
+    assert refused.local_response.body == b"no answer: connection refused\n"
 
 
 # [trap]

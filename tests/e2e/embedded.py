@@ -28,6 +28,11 @@ class RecordingLog(Log):
         self.rows += [(plugin, context, request, message.decode(errors="replace")) for _, message in lines]
 
     @property
+    def dropped(self) -> int:
+        """None: they are kept here, and not written."""
+        return 0
+
+    @property
     def messages(self) -> list[str]:
         """What was logged."""
         return [row[3] for row in self.rows]

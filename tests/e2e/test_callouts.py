@@ -502,14 +502,16 @@ def test_after_a_reload_calls_go_where_the_new_configuration_says(tmp_path: Path
     async def test() -> None:
         entry, use = _relay(tmp_path, ("request_headers", *_call(b"auth")))
         old, new = Callee(OK), Callee(OK)
-        async with listening(old) as old_port, listening(new) as new_port:
-            async with Proxy(_config(use, entry, old_port)) as proxy:
-                await ask(proxy)
-                await proxy.reload(_config(use, entry, new_port))
-                await ask(proxy)
-                await asyncio.sleep(0.05)
-                hellos = [sum(b"/hello" in each for each in callee.requests) for callee in (old, new)]
-                assert hellos == [1, 1]
+        async with (
+            listening(old) as old_port,
+            listening(new) as new_port,
+            Proxy(_config(use, entry, old_port)) as proxy,
+        ):
+            await ask(proxy)
+            await proxy.reload(_config(use, entry, new_port))
+            await ask(proxy)
+            await asyncio.sleep(0.05)
+            assert [sum(b"/hello" in each for each in callee.requests) for callee in (old, new)] == [1, 1]
 
     run(test())
 

@@ -505,3 +505,23 @@ def test_a_plugin_that_refuses_its_configuration_calls_nobody() -> None:
         with pytest.raises(PluginStartError):
             host.plugin.context(Key(script(("configure", *call()), ("configure", "return", 0))))
         assert host.calls == []
+
+
+def test_an_answer_by_one_callback_leaves_the_other_calls_alone() -> None:
+    """They belong to the plugin context, as in Envoy; the first answer of a stream wins."""
+    steps = [
+        ("request_headers", *call()),
+        ("request_headers", *call(token=TOKEN + 4)),
+        ("request_headers", "return", 4),
+        (CALLBACK, "proxy_set_effective_context", 2),
+        (CALLBACK, "proxy_send_local_response", 403, b"", b"no", b"", -1),
+    ]
+    with start(*steps) as host:
+        stream = request(host)
+        first, second = host.calls
+        first.respond(401)
+        assert second.is_pending
+        second.respond(401)
+        assert [row[0] for row in callback(host)] == [4, 8]
+        assert stream.to_client.body == b"no"
+        assert host.failures == 0
