@@ -47,6 +47,10 @@ BODY_BUFFER_MAX_BYTES: Final = 1 * MIB
 """Bytes of a body held for a guest that paused, before the answer 413 (request) or 500 (response). Envoy's
 per-connection buffer is the same by default; nginx keeps 16 KiB in memory and spills to disk."""
 
+UNCOMPRESSED_MAX_BYTES: Final = 16 * MIB
+"""Bytes that the foreign function ``uncompress`` makes of its argument. A guest has to have room for them in its
+memory; zlib makes a thousand bytes of one, so that a bomb of some kilobytes reaches it."""
+
 # Guests as such.
 
 MODULE_MAX_BYTES: Final = 256 * MIB

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from host.filters.python import FilterContext, PythonFilter
     from host.headers import HeaderMap
     from host.peer import ConnectionInfo
+    from host.plugin.foreign import ForeignCall, ForeignFunctionError, foreign_function
     from host.plugin.plugin import FailurePolicy, Plugin, PluginSettings
     from host.proxy import Proxy
     from host.stream import HttpStream
@@ -47,6 +48,7 @@ _HOMES = {
     "host.filters.python": ("FilterContext", "PythonFilter"),
     "host.headers": ("HeaderMap",),
     "host.peer": ("ConnectionInfo",),
+    "host.plugin.foreign": ("ForeignCall", "ForeignFunctionError", "foreign_function"),
     "host.plugin.plugin": ("FailurePolicy", "Plugin", "PluginSettings"),
     "host.proxy": ("Proxy",),
     "host.stream": ("HttpStream",),
@@ -68,6 +70,8 @@ __all__ = [
     "FailurePolicy",
     "FilterChain",
     "FilterContext",
+    "ForeignCall",
+    "ForeignFunctionError",
     "HeaderMap",
     "HostError",
     "HttpStream",
@@ -86,6 +90,7 @@ __all__ = [
     "Status",
     "VmSettings",
     "WasmPlugin",
+    "foreign_function",
 ]
 
 

@@ -124,6 +124,7 @@ class Proxy:
             serves_metrics = self.config.prometheus is not None and self._metrics is None
             self._reporting = Reporting(self._services, self._log, self.config.prometheus, serves_metrics)
             self._assembly = await assemble(self.config, self._around)
+            self._services.foreign_functions.settle(accepted=True)
             _tell(self._assembly)
             stores.keep_only(vm_ids(self.config))  # a database may have those of an earlier configuration
             self._fetch_again_later()
@@ -159,6 +160,7 @@ class Proxy:
             assert old is not None
             assert self._around is not None
             new = await assemble(config, self._around, old)
+            self._around.services.foreign_functions.settle(accepted=not new.problems)
             if new.problems:
                 new.retire(old)
                 raise ConfigError(new.problems)

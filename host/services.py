@@ -17,6 +17,7 @@ from host.callouts import Callouts
 from host.log import Log
 from host.metrics.table import MetricsTable
 from host.plugin.callouts import HttpCall
+from host.plugin.foreign import ForeignFunctions
 from host.plugin.services import CallInFlight
 from host.store import Stores
 from host.wasm.engine import bind_thread
@@ -57,6 +58,7 @@ class LoopServices:
         """
         bind_thread()
         self.stores = stores if stores is not None else Stores()
+        self.foreign_functions = ForeignFunctions()
         self.metrics = metrics if metrics is not None else MetricsTable()
         self._loop = loop
         self._log = log

@@ -10,6 +10,7 @@ import asyncio
 from dataclasses import dataclass, field
 
 from host.assembly.code import ModuleLoader
+from host.assembly.imports import load_foreign_functions
 from host.assembly.plugins import Plugins, PythonFilters
 from host.assembly.routes import Routes
 from host.assembly.upstreams import Upstreams
@@ -98,6 +99,8 @@ async def assemble(config: Config, around: Surroundings, previous: Assembly | No
 async def _assemble(
     config: Config, around: Surroundings, upstreams: Upstreams, previous: Assembly | None
 ) -> Assembly:
+    functions = around.services.foreign_functions
+    problems = await around.services.run(lambda: load_foreign_functions(config, functions))
     plugins = Plugins(config, around.services, ModuleLoader(around.services, around.cache), around.supplies)
     await plugins.load(previous.plugins if previous is not None else {})
     plugins.take_over(previous.python_filters if previous is not None else {})
@@ -118,7 +121,7 @@ async def _assemble(
         plugins.python_filters,
         upstreams,
         around.callouts,
-        list(dict.fromkeys(plugins.problems)),
+        list(dict.fromkeys([*problems, *plugins.problems])),
         routes.unavailable,
         plugins.awaits_code,
     )

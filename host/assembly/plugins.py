@@ -6,12 +6,11 @@ What does not come up is a problem with the place where it is written; asked for
 from __future__ import annotations
 
 import asyncio
-import importlib
-import sys
 from collections.abc import Iterator
 
 from abi.types import LogLevel
 from host.assembly.code import ModuleLoader, NotFetched
+from host.assembly.imports import import_name
 from host.config import Config, PluginUse, PythonPlugin, WasmPlugin
 from host.errors import HostError, PluginLoadError, PluginStartError, Problem
 from host.filters.python import PythonFilter
@@ -153,16 +152,7 @@ async def _try(plugin: Plugin, keys: list[Key]) -> Refused:
 
 def _python_class(entry: PythonPlugin) -> type[PythonFilter]:
     """Import the class of a filter. Raises PluginLoadError, whatever the module does instead."""
-    module_name, _, class_name = entry.target.partition(":")
-    added = [str(path) for path in entry.search_path if str(path) not in sys.path]
-    sys.path[:0] = added
-    try:
-        found = getattr(importlib.import_module(module_name), class_name)
-    except (Exception, SystemExit) as error:
-        raise PluginLoadError(entry.name, f"{entry.target} cannot be imported: {error!r}") from error
-    finally:
-        for path in added:
-            sys.path.remove(path)
+    found = import_name(entry.name, entry.target, entry.search_path)
     if not (isinstance(found, type) and issubclass(found, PythonFilter)):
         raise PluginLoadError(entry.name, f"{entry.target} is no subclass of host.PythonFilter")
     return found

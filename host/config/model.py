@@ -107,6 +107,16 @@ class PythonPlugin:
     place: Place | None = field(default=None, compare=False, repr=False)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForeignFunction:
+    """A function for plugins: `target` is `module:function`, looked up as that of a `PythonPlugin`."""
+
+    name: str
+    target: str
+    search_path: tuple[Path, ...] = ()
+    place: Place | None = field(default=None, compare=False, repr=False)
+
+
 Plugin = WasmPlugin | PythonPlugin
 
 
@@ -292,6 +302,7 @@ class Config:
     node: NodeConfig = field(default_factory=NodeConfig)
     response_order: ResponseOrder = "descending"
     plugins: tuple[Plugin, ...] = ()
+    foreign_functions: tuple[ForeignFunction, ...] = ()
     stores: Stores = field(default_factory=Stores)
     global_rules: tuple[GlobalRule, ...] = ()
     routes: tuple[Route, ...] = ()

@@ -51,6 +51,15 @@ def resolve(
         plugins=_wasm_plugins(gateway.wasm, folder, trusted, gateway_place)
         + _python_plugins(gateway.python, folder, gateway_place),
         stores=_stores(gateway.wasm.stores, folder),
+        foreign_functions=tuple(
+            model.ForeignFunction(
+                name=function.name,
+                target=function.target,
+                search_path=tuple(folder / path for path in gateway.python.path),
+                place=gateway_place(("python", "foreign_functions", index, "function")),
+            )
+            for index, function in enumerate(gateway.python.foreign_functions)
+        ),
         global_rules=tuple(
             model.GlobalRule(
                 id=(own := rule.id or _position(index)),

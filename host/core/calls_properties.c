@@ -4,6 +4,7 @@
  * chain; everything else is the state that filters have set. */
 #include <string.h>
 
+#include "foreign.h"
 #include "hostcalls.h"
 #include "message.h"
 
@@ -277,6 +278,8 @@ SW_HOSTCALL(proxy_set_property) {
     if (!stream) return SW_NOT_FOUND;
     size_t length = without_last_nul(path, given);
     if (!length || is_well_known(stream, path, length)) return SW_BAD_ARGUMENT;
+    bool is_set = sw_headers_find(&stream->state, path, length, 0) >= 0;
+    if (!sw_context_may_set(vm->effective->root, path, length, is_set)) return SW_BAD_ARGUMENT;
     stream->state.limit_bytes = MOST_STATE;
     return sw_headers_set(&stream->state, path, length, value, value_length) ? SW_INTERNAL_FAILURE : SW_OK;
 }

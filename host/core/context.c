@@ -69,6 +69,7 @@ static void release_root(sw_context *root) {
     sw_buffer_free(&root->name);
     sw_buffer_free(&root->root_id);
     sw_buffer_free(&root->configuration);
+    sw_headers_free(&root->declared);
     free(root);
 }
 

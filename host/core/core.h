@@ -7,6 +7,7 @@
 #include "delivery.h"
 #include "engine.h"
 #include "faces.h"
+#include "foreign.h"
 #include "headers.h"
 #include "http2.h"
 #include "linker.h"

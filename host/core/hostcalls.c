@@ -23,6 +23,7 @@ const sw_hostcall sw_hostcall_table[SW_HOSTCALLS] = {
     ROW(PROXY_REMOVE_HEADER_MAP_VALUE, proxy_remove_header_map_value),
     ROW(PROXY_GET_PROPERTY, proxy_get_property),
     ROW(PROXY_SET_PROPERTY, proxy_set_property),
+    ROW(PROXY_CALL_FOREIGN_FUNCTION, proxy_call_foreign_function),
     ROW(PROXY_DEFINE_METRIC, proxy_define_metric),
     ROW(PROXY_INCREMENT_METRIC, proxy_increment_metric),
     ROW(PROXY_RECORD_METRIC, proxy_record_metric),

@@ -35,6 +35,7 @@ SW_HOSTCALL(proxy_replace_header_map_value);
 SW_HOSTCALL(proxy_remove_header_map_value);
 SW_HOSTCALL(proxy_get_property);
 SW_HOSTCALL(proxy_set_property);
+SW_HOSTCALL(proxy_call_foreign_function);
 SW_HOSTCALL(proxy_define_metric);
 SW_HOSTCALL(proxy_increment_metric);
 SW_HOSTCALL(proxy_record_metric);

@@ -9,6 +9,7 @@
 #include "clock.h"
 #include "engine.h"
 #include "generated/abi.h"
+#include "headers.h"
 
 struct sw_stream;
 struct sw_delivery;
@@ -28,6 +29,7 @@ typedef struct sw_context {
     bool tick_changed;
     sw_buffer configuration;   /* plugin contexts only, as are the two names */
     sw_buffer name, root_id;
+    sw_headers declared;       /* properties by name: r = read-only, w = not; plugin contexts only */
     struct sw_context *previous, *next; /* the stream contexts of one VM */
 } sw_context;
 

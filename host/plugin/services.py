@@ -14,6 +14,7 @@ from host.store import Stores
 
 if TYPE_CHECKING:
     from host.plugin.callouts import HttpCall
+    from host.plugin.foreign import ForeignFunctions
 
 T = TypeVar("T")
 
@@ -36,6 +37,7 @@ class Services(Protocol):
     """All methods return at once and never raise.
 
     `stores`: shared data and queues. `metrics`: where guests, and the host itself, count.
+    `foreign_functions`: what guests call by name.
     """
 
     @property
@@ -43,6 +45,9 @@ class Services(Protocol):
 
     @property
     def metrics(self) -> MetricsTable: ...
+
+    @property
+    def foreign_functions(self) -> ForeignFunctions: ...
 
     def now(self) -> float:
         """Seconds on a clock that never goes back; its zero means nothing."""

@@ -7,7 +7,7 @@ died. A stream keeps its number over all of its exchanges; it is used again when
 from __future__ import annotations
 
 import weakref
-from typing import Protocol
+from typing import Any, Protocol
 
 from host._core import lib
 from host.wasm.vm import WasmVM
@@ -15,6 +15,10 @@ from host.wasm.vm import WasmVM
 
 class NumberedStream(Protocol):
     """What this room needs of a stream."""
+
+    @property
+    def native(self) -> Any:
+        """The core's `sw_stream *`."""
 
     @property
     def request_id(self) -> str:

@@ -16,6 +16,7 @@ from host.filters.python import PythonFilter, PythonFilterAdapter
 from host.filters.wasm import WasmFilter
 from host.peer import ConnectionInfo
 from host.plugin.breaker import CircuitBreaker
+from host.plugin.foreign import ForeignFunction
 from host.plugin.plugin import FailurePolicy, Isolation, Key, Plugin, PluginSettings
 from host.plugin.settings import CalloutSettings, RecycleLimits
 from host.plugin.supplies import Supplies
@@ -93,16 +94,19 @@ class ChainHost:
         background_on_demand: bool = False,
         stores: Stores | None = None,
         upstreams: Collection[str] | None = None,
+        foreign_functions: Mapping[str, ForeignFunction] | None = None,
     ) -> None:
         """Load and start all plugins; the other arguments are those of `host.chain.FilterChain`.
 
         `stores`: shared data and queues to begin with, or to share with other hosts; empty ones if None. `upstreams`:
-        the names of the upstreams that plugins can call; None: any name is one.
+        the names of the upstreams that plugins can call; None: any name is one. `foreign_functions`: further ones by
+        name, as a gateway has them by its configuration.
 
         Raises PluginLoadError and PluginStartError; notes on the error have what the plugin logged.
         """
         self._services = ManualServices(stores)
         self._services.upstreams = upstreams
+        self._services.foreign_functions.configured.update(foreign_functions or {})
         after = weakref.WeakMethod(self._after)  # guests hold their services: they must not hold this
         self._services.after = lambda: None if (call := after()) is None else call()
         self._supplies = Supplies()

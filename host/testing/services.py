@@ -12,6 +12,7 @@ from typing import TypeVar
 from abi.types import LogLevel
 from host.metrics.table import MetricsTable
 from host.plugin.callouts import HttpCall
+from host.plugin.foreign import ForeignFunctions
 from host.store import MemoryStore, Stores
 from host.testing.calls import HostedCall
 from host.wasm.engine import bind_thread
@@ -61,6 +62,7 @@ class ManualServices:
         bind_thread()
         self.stores = stores if stores is not None else Stores()
         self.metrics = MetricsTable()
+        self.foreign_functions = ForeignFunctions()
         self._now = 0.0
         self._set_time(0.0)
         self.lines: list[PluginLine] = []

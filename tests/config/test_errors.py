@@ -204,7 +204,7 @@ GATEWAY = [
     ),
     (
         "python:\n  plugins:\n    - {name: a, priority: 1, class: no-module}",
-        ["c.yaml:3: python.plugins[0].class: expected module:Class, got 'no-module'"],
+        ["c.yaml:3: python.plugins[0].class: expected module:name, got 'no-module'"],
     ),
     (
         "wasm: {plugins: [{name: a, priority: 1, file: hdr.wasm}]}\n"

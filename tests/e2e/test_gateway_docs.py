@@ -28,7 +28,7 @@ def run_python(text: str) -> str:
 
 def test_the_page_has_the_examples_that_are_run_here() -> None:
     """Another one needs a test."""
-    assert (len(blocks("python")), len(blocks("yaml"))) == (3, 1)
+    assert (len(blocks("python")), len(blocks("yaml"))) == (4, 2)
 
 
 def test_the_gateway_on_an_event_loop() -> None:
@@ -52,6 +52,27 @@ def test_the_filter_in_python(tmp_path: Path) -> None:
             assert (status, body) == (200, b"/")
 
 
+def test_the_function_for_plugins(tmp_path: Path) -> None:
+    """It is found by the configuration beside it, and by a plugin."""
+    (tmp_path / "users.py").write_text(blocks("python")[2])
+    path = tmp_path / "gateway.yaml"
+    path.write_text(blocks("yaml")[1])
+    with running(path, "--listen", "127.0.0.1:0", "--workers", "1") as gateway:
+        gateway.serving()
+        assert not gateway.has("error")
+    run_python(blocks("python")[2] + _CALL)
+
+
+_CALL = """
+from tests.hostcalls.relays import OUT, run
+
+made = run(("request_headers", "proxy_call_foreign_function", b"user_name", b"7", OUT, OUT + 4))
+assert (made.statuses, made.given()) == ([Status.OK], b"Ada")
+made = run(("request_headers", "proxy_call_foreign_function", b"user_name", b"8", OUT, OUT + 4))
+assert made.statuses == [Status.NOT_FOUND]
+"""
+
+
 def test_the_plugin_without_a_network() -> None:
     """It asserts by itself."""
-    assert run_python(blocks("python")[2]) == ""
+    assert run_python(blocks("python")[3]) == ""

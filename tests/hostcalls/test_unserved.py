@@ -10,11 +10,7 @@ from testdata import relay
 from tests.hostcalls.relays import run
 from tests.plugin.guests import GET, wat
 
-UNSERVED = [
-    name
-    for name in (function.name for function in relay.calls())
-    if name.startswith("proxy_grpc_") or name == "proxy_call_foreign_function"
-]
+UNSERVED = [name for name in (function.name for function in relay.calls()) if name.startswith("proxy_grpc_")]
 
 
 @pytest.mark.parametrize("call", UNSERVED)

@@ -2,6 +2,7 @@
  * exchange, under the VM's own context, a plugin's, a stream's, and none. */
 #include "delivery.h"
 #include "faces.h"
+#include "foreign.h"
 #include "harness.h"
 #include "logs.h"
 #include "shared_data.h"
@@ -144,6 +145,7 @@ static void event(stage *s) {
     }
     sw_context_take_tick(s->root);
     if (one_in(10)) sw_vm_tell_account(s->vm);
+    if (one_in(10)) sw_context_declare(s->root, "a name", chance(7), one_in(2));
 }
 
 void fuzz_calls(unsigned rounds) {

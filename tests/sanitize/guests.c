@@ -1,4 +1,5 @@
 /* Guests that do anything at all. */
+#include "foreign.h"
 #include "callouts.h"
 #include "harness.h"
 
@@ -18,6 +19,16 @@ int32_t sw_call_native_filter(uint32_t owner, uint32_t filter, uint32_t event, u
     (void)length;
     CHECK(owner < 16 && streams_by_owner[owner]);
     return play_native(streams_by_owner[owner], (uint16_t)filter, (int)event, end_of_stream);
+}
+
+int32_t sw_call_foreign_function(uint32_t vm, uint32_t root, uint32_t context, int64_t stream, const char *name,
+                                 size_t name_length, const char *arguments, size_t arguments_length, sw_buffer *result) {
+    uint8_t sum = 0; /* every byte can be read */
+    for (size_t i = 0; i < name_length; i++) sum ^= (uint8_t)name[i];
+    for (size_t i = 0; i < arguments_length; i++) sum ^= (uint8_t)arguments[i];
+    CHECK(vm && root && context && stream < 16 && (sum || !sum));
+    if (one_in(2)) sw_buffer_append(result, "a result", chance(9));
+    return one_in(3) ? SW_BAD_ARGUMENT : SW_OK;
 }
 
 int32_t sw_http_call(uint32_t vm, uint32_t root, const char *upstream, size_t upstream_length, sw_headers *headers,

@@ -1,5 +1,6 @@
 /* What is Python's in the real core, for the program of threads, whose guests call none of it. */
 #include "callouts.h"
+#include "foreign.h"
 #include "shared_calls.h"
 #include "stream.h"
 
@@ -14,6 +15,13 @@ int32_t sw_http_call(uint32_t vm, uint32_t root, const char *upstream, size_t up
     sw_headers_delete(headers);
     sw_headers_delete(trailers);
     return SW_UNIMPLEMENTED;
+}
+
+int32_t sw_call_foreign_function(uint32_t vm, uint32_t root, uint32_t context, int64_t stream, const char *name,
+                                 size_t name_length, const char *arguments, size_t arguments_length, sw_buffer *result) {
+    (void)vm, (void)root, (void)context, (void)stream, (void)name, (void)name_length, (void)arguments, (void)arguments_length;
+    (void)result;
+    return SW_NOT_FOUND;
 }
 
 int32_t sw_call_get_shared_data(uint32_t vm, const char *key, size_t key_length, sw_buffer *value, uint32_t *cas) {

@@ -279,7 +279,7 @@ class Wasm(Strict):
 def _check_target(target: str) -> str:
     module, _, name = target.partition(":")
     if not all(part.isidentifier() for part in module.split(".")) or not name.isidentifier():
-        raise bad_value(f"expected module:Class, got {target!r}")
+        raise bad_value(f"expected module:name, got {target!r}")
     return target
 
 
@@ -294,6 +294,15 @@ class PythonPlugin(Strict):
     http_request_phase: Phase = "access"
 
 
+class ForeignFunction(Strict):
+    name: Name = Field(description="What plugins call it by; one of the host's own is replaced.")
+    target: Annotated[
+        str,
+        AfterValidator(_check_target),
+        WithJsonSchema({"type": "string", "pattern": r"^[\w.]+:\w+$"}),
+    ] = Field(alias="function", description="`module:function`.")
+
+
 class Python(Strict):
     path: list[Annotated[str, Field(min_length=1)]] = Field(
         default=[],
@@ -301,6 +310,9 @@ class Python(Strict):
     )
     plugins: list[PythonPlugin] = Field(
         default=[], description="Filters written in Python that routes can enable."
+    )
+    foreign_functions: list[ForeignFunction] = Field(
+        default=[], description="Functions that plugins reach with `proxy_call_foreign_function`."
     )
 
 

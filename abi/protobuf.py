@@ -1,0 +1,78 @@
+"""The wire format of Protocol Buffers, as far as messages that guests pass in bytes need it: flat, without groups.
+
+https://protobuf.dev/programming-guides/encoding
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+Value = int | bytes
+
+_VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
+_FIXED = {_FIXED64: 8, _FIXED32: 4}
+
+
+class ProtobufError(ValueError):
+    """Bytes that are no message."""
+
+
+def decode_message(data: bytes) -> dict[int, Value]:
+    """Return the last value of each field by its number: whole numbers, or bytes. Raises ProtobufError."""
+    return dict(_fields(data))
+
+
+def encode_message(fields: Mapping[int, Value]) -> bytes:
+    """Return a message of these fields in their order; those with the default value (0, no bytes) are left out."""
+    parts = []
+    for number, value in fields.items():
+        if isinstance(value, bytes):
+            if value:
+                parts += [_varint(number << 3 | _LENGTH), _varint(len(value)), value]
+        elif value:
+            parts += [_varint(number << 3 | _VARINT), _varint(value)]
+    return b"".join(parts)
+
+
+def _fields(data: bytes) -> Iterator[tuple[int, Value]]:
+    at = 0
+    while at < len(data):
+        tag, at = _read_varint(data, at)
+        number, kind = tag >> 3, tag & 7
+        if not number:
+            raise ProtobufError("a field with the number 0")
+        if kind == _VARINT:
+            value, at = _read_varint(data, at)
+            yield number, value
+            continue
+        if kind == _LENGTH:
+            length, at = _read_varint(data, at)
+        elif kind in _FIXED:
+            length = _FIXED[kind]
+        else:
+            raise ProtobufError(f"a field of the type {kind}")
+        if length > len(data) - at:
+            raise ProtobufError("it ends inside a field")
+        yield number, data[at : at + length]
+        at += length
+
+
+def _read_varint(data: bytes, at: int) -> tuple[int, int]:
+    value = 0
+    for shift in range(0, 70, 7):
+        if at >= len(data):
+            raise ProtobufError("it ends inside a number")
+        value |= (data[at] & 0x7F) << shift
+        at += 1
+        if data[at - 1] < 0x80:
+            return value & 0xFFFF_FFFF_FFFF_FFFF, at
+    raise ProtobufError("a number of more than ten bytes")
+
+
+def _varint(value: int) -> bytes:
+    out = bytearray()
+    while value >= 0x80:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
