@@ -82,41 +82,45 @@ def failed(kind: type[BaseException], error: BaseException, trace: Any) -> None:
 
 def append(buffer: Any, data: bytes) -> None:
     """Put bytes where C finds them. Raises MemoryError."""
-    if not lib.sw_buffer_append(buffer, data, len(data)):
+    if not _append(buffer, data, len(data)):
         raise MemoryError("no memory for what a host call returns")
 
 
 def text(pointer: Any, length: int) -> bytes:
     """Return bytes of the guest."""
-    return bytes(ffi.unpack(pointer, length)) if length else b""
+    return _unpack(pointer, length) if length else b""
+
+
+_append, _unpack = lib.sw_buffer_append, ffi.unpack
+_OK, _NOT_FOUND = int(Status.OK), int(Status.NOT_FOUND)
 
 
 @ffi.def_extern(name="sw_call_get_shared_data", error=Status.INTERNAL_FAILURE, onerror=failed)  # type: ignore[untyped-decorator]
 def _get(vm: int, key: Any, key_length: int, value: Any, cas: Any) -> int:
     state = state_of(vm)
     try:
-        found = state.space().get(text(key, key_length))
+        found = state.space().get(_unpack(key, key_length) if key_length else b"")
     except Refused as error:
         state.refused("proxy_get_shared_data answers NOT_FOUND", error)
-        return int(Status.NOT_FOUND)  # SDKs panic at others
+        return _NOT_FOUND  # SDKs panic at others
     if found is None:
-        return int(Status.NOT_FOUND)
+        return _NOT_FOUND
     append(value, found[0])
     cas[0] = found[1]
-    return int(Status.OK)
+    return _OK
 
 
 @ffi.def_extern(name="sw_call_set_shared_data", error=Status.INTERNAL_FAILURE, onerror=failed)  # type: ignore[untyped-decorator]
 def _set(vm: int, key: Any, key_length: int, value: Any, value_length: int, cas: int) -> int:
     state = state_of(vm)
     try:
-        space, name = state.space(), text(key, key_length)
+        space, name = state.space(), _unpack(key, key_length) if key_length else b""
         if value == ffi.NULL:
-            return int(space.delete(name, cas))
-        return int(space.set(name, text(value, value_length), cas))
+            return space.delete(name, cas)
+        return space.set(name, _unpack(value, value_length) if value_length else b"", cas)
     except Refused as error:
         state.refused("proxy_set_shared_data answers CAS_MISMATCH", error)
-        return int(Status.CAS_MISMATCH)  # likewise
+        return Status.CAS_MISMATCH  # likewise
 
 
 @ffi.def_extern(name="sw_call_shared_data_refused", onerror=failed)  # type: ignore[untyped-decorator]
