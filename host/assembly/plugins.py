@@ -15,8 +15,9 @@ from host.config import Config, PluginUse, PythonPlugin, WasmPlugin
 from host.errors import HostError, PluginLoadError, PluginStartError, Problem
 from host.filters.python import PythonFilter
 from host.filters.wasm import WasmFilter
-from host.plugin.plugin import FailurePolicy, Key, Plugin, PluginSettings, Refused
-from host.plugin.settings import CalloutSettings
+from host.plugin.breaker import CircuitBreaker
+from host.plugin.plugin import FailurePolicy, Isolation, Key, Plugin, PluginSettings, Refused
+from host.plugin.settings import CalloutSettings, RecycleLimits
 from host.plugin.supplies import Supplies
 from host.services import LoopServices
 from host.wasm.module import Module
@@ -174,6 +175,15 @@ def _settings(entry: WasmPlugin) -> PluginSettings:
             ssl_verify=entry.callouts.ssl_verify,
             trusted_ca=str(entry.callouts.trusted_ca or ""),
         ),
+        isolation=Isolation(entry.isolation),
+        recycle=RecycleLimits(
+            entry.recycle.max_memory_size, entry.recycle.max_requests, entry.recycle.max_age
+        ),
+        circuit_breaker=CircuitBreaker(
+            entry.circuit_breaker.max_overruns,
+            entry.circuit_breaker.interval,
+            entry.circuit_breaker.open_time,
+        ),
         vm=VmSettings(
             vm_id=entry.vm_id,
             configuration=entry.vm_configuration,
@@ -183,5 +193,7 @@ def _settings(entry: WasmPlugin) -> PluginSettings:
             memory_limit=entry.max_memory_size,
             start_deadline=max(1, round(entry.start_timeout * 1000)),
             callback_deadline=max(1, round(entry.callback_timeout * 1000)),
+            callback_fuel=entry.callback_fuel,
+            allowed_capabilities=entry.allowed_capabilities,
         ),
     )

@@ -74,7 +74,8 @@ class Routes:
         placed: list[Placed] = []
         try:
             for use, is_global in self._all_uses(uses):
-                placed.append(self._placed(use, is_global))
+                if (found := self._placed(use, is_global)) is not None:
+                    placed.append(found)
         except Unusable:
             _close([each.filter for each in placed])
             return None
@@ -98,10 +99,16 @@ class Routes:
         for use in own:
             yield use, False
 
-    def _placed(self, use: PluginUse, is_global: bool) -> Placed:
+    def _placed(self, use: PluginUse, is_global: bool) -> Placed | None:
+        """The filter of this use; None where its plugin did not come up, and requests pass it by."""
         entry = self._plugins.entries[use.name]
         if isinstance(entry, WasmPlugin):
-            filter_: Filter = self._plugins.wasm_filter(entry, use)
+            try:
+                filter_: Filter = self._plugins.wasm_filter(entry, use)
+            except Unusable:
+                if entry.failure_policy == "fail_open":
+                    return None
+                raise
         else:
             filter_ = PythonFilterAdapter(
                 self._plugins.python_filter(entry, use), access_logger=use.access_logger

@@ -13,6 +13,7 @@ from typing import Any
 from host.config.model import (
     AccessLogConfig,
     Callouts,
+    CircuitBreaker,
     Config,
     ForeignFunction,
     GlobalRule,
@@ -27,6 +28,7 @@ from host.config.model import (
     PluginUse,
     Prometheus,
     PythonPlugin,
+    Recycle,
     Route,
     StatsTag,
     Timeout,
@@ -63,6 +65,7 @@ def json_schema() -> dict[str, Any]:
 __all__ = [
     "AccessLogConfig",
     "Callouts",
+    "CircuitBreaker",
     "Config",
     "ForeignFunction",
     "GlobalRule",
@@ -77,6 +80,7 @@ __all__ = [
     "PluginUse",
     "Prometheus",
     "PythonPlugin",
+    "Recycle",
     "Route",
     "StatsTag",
     "Timeout",

@@ -20,6 +20,7 @@ KIB = 1024
 MIB = 1024 * KIB
 
 HttpRequestPhase = Literal["rewrite", "access"]
+Isolation = Literal["none", "route", "stream", "filter"]
 FailurePolicy = Literal["fail_reload", "fail_closed", "fail_open"]
 ResponseOrder = Literal["descending", "reverse"]
 PluginLogLevel = Literal["trace", "debug", "info", "warn", "error", "critical"]
@@ -60,6 +61,24 @@ class Callouts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Recycle:
+    """When a VM is replaced although it has not failed: bytes of its memory, requests, age; 0: never."""
+
+    max_memory_size: int = 0
+    max_requests: int = 0
+    max_age: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CircuitBreaker:
+    """So many overruns of time or fuel within `interval` keep a plugin down for `open_time`; 0: never."""
+
+    max_overruns: int = 5
+    interval: float = 60.0
+    open_time: float = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WasmPlugin:
     """A module under a name that routes enable it by; it is in `file`, in `inline`, or fetched from `remote`.
 
@@ -68,7 +87,7 @@ class WasmPlugin:
     reads, `environment` what the module sees through WASI. `callback_timeout` is CPU time of one callback,
     `start_timeout` that of loading until proxy_on_configure returned. `max_request_body_size` and its sibling bound
     what is buffered while the plugin pauses. `allow_on_headers_stop_iteration`: the plugin sees bodies while it holds
-    their heads.
+    their heads. `allowed_capabilities`: names of `abi.capabilities`; empty: all. `callback_fuel`: 0: not counted.
     """
 
     name: str
@@ -83,6 +102,11 @@ class WasmPlugin:
     vm_id: str = ""
     vm_configuration: bytes = b""
     environment: tuple[tuple[str, str], ...] = ()
+    isolation: Isolation = "none"
+    allowed_capabilities: frozenset[str] = frozenset()
+    recycle: Recycle = Recycle()
+    circuit_breaker: CircuitBreaker = CircuitBreaker()
+    callback_fuel: int = 0
     callback_timeout: float = 0.010
     start_timeout: float = 5.0
     max_memory_size: int = 128 * MIB

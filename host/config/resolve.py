@@ -164,11 +164,17 @@ def _wasm_plugins(
                 plugin.vm_config.environment_variables.key_values,
             ),
             callouts=_callouts(plugin.callouts, folder, trusted),
+            allowed_capabilities=frozenset(plugin.capability_restriction_config.allowed_capabilities),
+            recycle=model.Recycle(**plugin.recycle.model_dump(exclude_none=True)),
+            circuit_breaker=model.CircuitBreaker(**plugin.circuit_breaker.model_dump()),
             place=place_of(("wasm", "plugins", index, _code_key(plugin))),
-            **plugin.model_dump(exclude={"vm_config", "callouts", *PluginCode.model_fields}),
+            **plugin.model_dump(exclude={*_MADE_ABOVE, *PluginCode.model_fields}),
         )
         for index, plugin in enumerate(wasm.plugins)
     )
+
+
+_MADE_ABOVE = ("vm_config", "callouts", "capability_restriction_config", "recycle", "circuit_breaker")
 
 
 def _code_key(plugin: PluginCode) -> str:

@@ -21,6 +21,7 @@ static int enter(sw_vm *vm, uint16_t callback, wasmtime_val_raw_t *values, size_
         if ((weight = weight_of_measure(vm))) began = sw_thread_cpu_ns();
         vm->mark = sw_clock_enter();
         sw_engine.wasmtime_context_set_epoch_deadline(vm->context, vm->deadline_ticks);
+        if (vm->fuel) sw_vm_refuel(vm);
     }
     vm->depth++;
     vm->calls++;

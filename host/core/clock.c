@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <time.h>
 
-enum { IDLE_TICKS = 100, SAMPLES = 2 * SW_MOST_TICKS };
+enum { IDLE_TICKS = 100, MOST_ENGINES = 4, SAMPLES = 2 * SW_MOST_TICKS };
 
 /* Asleep: no guest runs, no tick comes. Waking: someone has posted the semaphore, the first tick has not come yet, and
  * the last sample may be seconds old. */
@@ -20,7 +20,8 @@ static struct {
     atomic_bool stop;
     atomic_int state;
     sem_t wake;
-    wasm_engine_t *engine;
+    wasm_engine_t *engines[MOST_ENGINES];
+    atomic_uint engines_used;
     atomic_ullong tick, entered, left;
     pthread_t sampled;
     clockid_t sampled_clock;
@@ -74,7 +75,8 @@ static void *run(void *unused) {
         sample(tick);
         atomic_store(&clock_.tick, tick);
         atomic_store(&clock_.state, AWAKE);
-        sw_engine.wasmtime_engine_increment_epoch(clock_.engine);
+        for (unsigned i = 0; i < atomic_load(&clock_.engines_used); i++)
+            sw_engine.wasmtime_engine_increment_epoch(clock_.engines[i]);
         uint64_t entered = atomic_load(&clock_.entered);
         idle = entered == seen && entered == atomic_load(&clock_.left) ? idle + 1 : 0;
         seen = entered;
@@ -88,8 +90,11 @@ static void *run(void *unused) {
 }
 
 int sw_clock_start(wasm_engine_t *engine) {
-    if (clock_.running) return EBUSY;
-    clock_.engine = engine;
+    unsigned used = clock_.running ? atomic_load(&clock_.engines_used) : 0;
+    if (used == MOST_ENGINES) return EBUSY;
+    clock_.engines[used] = engine;
+    atomic_store(&clock_.engines_used, used + 1); /* behind the pointer: the thread may be running */
+    if (clock_.running) return 0;
     atomic_store(&clock_.stop, false);
     if (!clock_.has_semaphore) sem_init(&clock_.wake, 0, 0); /* never destroyed: a late guest call may still post it */
     clock_.has_semaphore = true;

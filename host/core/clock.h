@@ -17,7 +17,7 @@ typedef struct {
     uint64_t cpu_ns;    /* the thread's CPU time then, where the thread is not the sampled one, or once it is known; else 0 */
 } sw_clock_mark;
 
-/* Starts the thread for this engine; 0, or an errno. One engine a process. */
+/* Has the thread advance this engine too, and starts it for the first; 0, or an errno. */
 int sw_clock_start(wasm_engine_t *engine);
 void sw_clock_stop(void);
 /* The calling thread is the one whose CPU time is sampled: the event loop's. Once a process. */

@@ -46,6 +46,7 @@ typedef union {
 } wasmtime_val_raw_t;
 
 enum { WASMTIME_EXTERN_FUNC = 0, WASMTIME_EXTERN_MEMORY = 3 };
+enum { WASMTIME_TRAP_CODE_OUT_OF_FUEL = 11 };
 enum { WASM_I32 = 0, WASM_I64 = 1, WASM_F32 = 2, WASM_F64 = 3 };
 
 _Static_assert(sizeof(wasmtime_val_raw_t) == 16, "wasmtime_val_raw_t");
@@ -67,6 +68,7 @@ typedef wasmtime_error_t *(*sw_epoch_callback)(const wasmtime_context_t *, void 
     X(void, wasmtime_store_delete, (wasmtime_store_t *))                                                                \
     X(void *, wasmtime_context_get_data, (const wasmtime_context_t *))                                                  \
     X(void, wasmtime_context_set_epoch_deadline, (wasmtime_context_t *, uint64_t))                                      \
+    X(wasmtime_error_t *, wasmtime_context_set_fuel, (wasmtime_context_t *, uint64_t))                                  \
     X(wasmtime_context_t *, wasmtime_caller_context, (wasmtime_caller_t *))                                             \
     X(bool, wasmtime_caller_export_get, (wasmtime_caller_t *, const char *, size_t, wasmtime_extern_t *))               \
     X(wasmtime_linker_t *, wasmtime_linker_new, (wasm_engine_t *))                                                      \
@@ -90,6 +92,7 @@ typedef wasmtime_error_t *(*sw_epoch_callback)(const wasmtime_context_t *, void 
     X(void, wasmtime_error_message, (const wasmtime_error_t *, wasm_byte_vec_t *))                                      \
     X(void, wasmtime_error_delete, (wasmtime_error_t *))                                                                \
     X(void, wasm_trap_message, (const wasm_trap_t *, wasm_byte_vec_t *))                                                \
+    X(bool, wasmtime_trap_code, (const wasm_trap_t *, uint8_t *))                                                       \
     X(void, wasm_trap_delete, (wasm_trap_t *))                                                                          \
     X(void, wasm_byte_vec_delete, (wasm_byte_vec_t *))                                                                  \
     X(wasm_valtype_t *, wasm_valtype_new, (uint8_t))                                                                    \

@@ -1,5 +1,6 @@
 #include "errors.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -123,6 +124,9 @@ void sw_vm_fail_with(sw_vm *vm, wasmtime_error_t *error, wasm_trap_t *trap) {
         sw_engine.wasm_trap_message(trap, &message);
     else
         sw_engine.wasmtime_error_message(error, &message);
+    uint8_t code = 0;
+    if (trap && sw_engine.wasmtime_trap_code(trap, &code) && code == WASMTIME_TRAP_CODE_OUT_OF_FUEL)
+        sw_vm_fail(vm, SW_FAILURE_FUEL, "fuel of %" PRIu64 " exhausted", vm->fuel);
     if (!vm->failure_kind) {
         sw_vm_fail(vm, SW_FAILURE_TRAP, "%s", "");
         append_cause(&vm->failure, range_of(&message));

@@ -1,9 +1,11 @@
 /* How a guest's import reaches its host call: one entry for host calls, one for WASI, one for what is not served. */
 #include "hostcalls.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "linker.h"
+#include "logs.h"
 
 #define ROW(name, function) [SW_CALL_##name] = function
 const sw_hostcall sw_hostcall_table[SW_HOSTCALLS] = {
@@ -106,6 +108,27 @@ wasm_trap_t *sw_enter_wasi(void *data, wasmtime_caller_t *caller, wasmtime_val_r
     int32_t result = function ? function(vm, values) : sw_wasi_errno[import->index];
     finish(vm, SW_TRACE_WASI, import, values, count, result);
     return outcome(vm);
+}
+
+static void tell_restricted(sw_vm *vm, sw_import *import) {
+    if (atomic_exchange(&import->told, true)) return;
+    char line[128];
+    int length = snprintf(line, sizeof line, "%s is not in allowed_capabilities: it is refused", import->name);
+    sw_logs_add(vm, SW_LOG_ERROR, line, (size_t)length);
+}
+
+wasm_trap_t *sw_enter_restricted_hostcall(void *data, wasmtime_caller_t *caller, wasmtime_val_raw_t *values, size_t count) {
+    sw_vm *vm = vm_of(caller);
+    tell_restricted(vm, data);
+    finish(vm, SW_TRACE_HOSTCALL, data, values, count, SW_INTERNAL_FAILURE);
+    return NULL;
+}
+
+wasm_trap_t *sw_enter_restricted_wasi(void *data, wasmtime_caller_t *caller, wasmtime_val_raw_t *values, size_t count) {
+    sw_vm *vm = vm_of(caller);
+    tell_restricted(vm, data);
+    finish(vm, SW_TRACE_WASI, data, values, count, SW_ERRNO_NOTCAPABLE);
+    return NULL;
 }
 
 /* A host call of a dialect or of a later version: the answer is always the same. */

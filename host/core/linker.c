@@ -45,8 +45,15 @@ static void make_types(wasm_valtype_vec_t *types, const char *letters) {
 
 const char *sw_linker_define(sw_linker *linker, const char *module, const char *name, int kind, uint16_t index,
                              const char *parameters, const char *results) {
-    static const sw_unchecked_callback entries[] = {sw_enter_hostcall, sw_enter_wasi, sw_enter_constant};
-    if ((kind == SW_IMPORT_HOSTCALL && index >= SW_HOSTCALLS) || (kind == SW_IMPORT_WASI && index >= SW_WASI_FUNCTIONS))
+    static const sw_unchecked_callback entries[] = {
+        [SW_IMPORT_HOSTCALL] = sw_enter_hostcall,
+        [SW_IMPORT_WASI] = sw_enter_wasi,
+        [SW_IMPORT_CONSTANT] = sw_enter_constant,
+        [SW_IMPORT_RESTRICTED_HOSTCALL] = sw_enter_restricted_hostcall,
+        [SW_IMPORT_RESTRICTED_WASI] = sw_enter_restricted_wasi,
+    };
+    bool is_hostcall = kind == SW_IMPORT_HOSTCALL || kind == SW_IMPORT_RESTRICTED_HOSTCALL;
+    if (index >= (is_hostcall ? SW_HOSTCALLS : kind == SW_IMPORT_CONSTANT ? UINT16_MAX : SW_WASI_FUNCTIONS))
         return "no such row";
     sw_import *import = calloc(1, sizeof *import);
     if (!import) return "out of memory";

@@ -6,9 +6,12 @@ typedef struct {
     char name[64];
     uint16_t index;
     uint8_t parameters;
+    atomic_bool told;   /* that it was called although it is restricted */
 } sw_import;
 
-enum { SW_IMPORT_HOSTCALL, SW_IMPORT_WASI, SW_IMPORT_CONSTANT };
+/* A restricted import is a row of its table that the plugin is not allowed: it is answered by a refusal. Chosen when a
+ * module is linked, so that an allowed call pays nothing. */
+enum { SW_IMPORT_HOSTCALL, SW_IMPORT_WASI, SW_IMPORT_CONSTANT, SW_IMPORT_RESTRICTED_HOSTCALL, SW_IMPORT_RESTRICTED_WASI };
 
 typedef struct sw_linker sw_linker;
 sw_linker *sw_linker_new(wasm_engine_t *engine);
@@ -23,4 +26,6 @@ const wasmtime_instance_pre_t *sw_linker_pre(const sw_linker *linker);
 
 wasm_trap_t *sw_enter_hostcall(void *data, wasmtime_caller_t *caller, wasmtime_val_raw_t *values, size_t count);
 wasm_trap_t *sw_enter_wasi(void *data, wasmtime_caller_t *caller, wasmtime_val_raw_t *values, size_t count);
+wasm_trap_t *sw_enter_restricted_hostcall(void *data, wasmtime_caller_t *caller, wasmtime_val_raw_t *values, size_t count);
+wasm_trap_t *sw_enter_restricted_wasi(void *data, wasmtime_caller_t *caller, wasmtime_val_raw_t *values, size_t count);
 wasm_trap_t *sw_enter_constant(void *data, wasmtime_caller_t *caller, wasmtime_val_raw_t *values, size_t count);

@@ -65,12 +65,20 @@ void sw_vm_set_deadline(sw_vm *vm, uint64_t cpu_ns) {
     vm->deadline_ticks = ticks < SW_MOST_TICKS ? (uint32_t)ticks : SW_MOST_TICKS;
 }
 
+void sw_vm_set_fuel(sw_vm *vm, uint64_t fuel) { vm->fuel = fuel; }
+
+void sw_vm_refuel(sw_vm *vm) {
+    wasmtime_error_t *error = sw_engine.wasmtime_context_set_fuel(vm->context, vm->fuel);
+    if (error) sw_engine.wasmtime_error_delete(error); /* the call will trap: there was none */
+}
+
 int sw_vm_instantiate(sw_vm *vm, const wasmtime_instance_pre_t *pre) {
     wasm_trap_t *trap = NULL;
     vm->calling = "start section";
     vm->allowed = SW_START_CALLS;
     vm->mark = sw_clock_enter();
     sw_engine.wasmtime_context_set_epoch_deadline(vm->context, vm->deadline_ticks);
+    if (vm->fuel) sw_vm_refuel(vm);
     wasmtime_error_t *error =
         sw_engine.wasmtime_instance_pre_instantiate(pre, vm->context, &vm->instance, &trap);
     sw_clock_leave();

@@ -16,6 +16,7 @@ bool sw_vm_has_memory(const sw_vm *vm);
 void sw_vm_watch(sw_vm *vm, uint64_t streams, size_t memory);
 bool sw_vm_is_due(const sw_vm *vm);
 void sw_vm_set_deadline(sw_vm *vm, uint64_t cpu_ns);
+void sw_vm_set_fuel(sw_vm *vm, uint64_t fuel);
 int sw_vm_call(sw_vm *vm, uint16_t callback, sw_context *context, const uint32_t *arguments, int32_t *result);
 int sw_vm_start(sw_vm *vm, uint16_t callback);
 bool sw_vm_is_failed(const sw_vm *vm);

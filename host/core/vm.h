@@ -73,6 +73,7 @@ struct sw_vm {
     sw_clock_mark mark;
     uint64_t deadline_ns;             /* CPU time that a call may use */
     uint32_t deadline_ticks;
+    uint64_t fuel;                    /* that a call may use; 0 = its engine meters none */
     bool is_watched;                  /* it is to be replaced when one of the next two is reached */
     uint64_t due_id;                  /* context id */
     size_t due_memory;                /* bytes */
@@ -95,7 +96,7 @@ struct sw_vm {
     uint32_t serial;                  /* what Python knows the VM by, in log rows */
     struct sw_shared_data *shared_data; /* those of its vm_id, where they are served in C; else NULL */
 };
-enum { SW_FAILURE_NONE, SW_FAILURE_TRAP, SW_FAILURE_DEADLINE, SW_FAILURE_EXIT, SW_FAILURE_RESTRICTED };
+enum { SW_FAILURE_NONE, SW_FAILURE_TRAP, SW_FAILURE_DEADLINE, SW_FAILURE_EXIT, SW_FAILURE_RESTRICTED, SW_FAILURE_FUEL };
 
 /* vm.c: life of a VM */
 sw_vm *sw_vm_new(wasm_engine_t *engine, uint32_t serial, int64_t memory_limit);
@@ -110,6 +111,10 @@ bool sw_vm_has_memory(const sw_vm *vm);
 void sw_vm_watch(sw_vm *vm, uint64_t streams, size_t memory);
 bool sw_vm_is_due(const sw_vm *vm);
 void sw_vm_set_deadline(sw_vm *vm, uint64_t cpu_ns);
+/* For VMs of an engine that consumes fuel, before anything runs. */
+void sw_vm_set_fuel(sw_vm *vm, uint64_t fuel);
+/* Gives the call that follows its fuel. */
+void sw_vm_refuel(sw_vm *vm);
 
 /* accounts.c: has the guest count there, under at most so many names of its plugin's, and the host its calls, in the
  * counters of `account`. */

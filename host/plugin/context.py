@@ -177,8 +177,12 @@ class PluginContext:
     def __init__(self, root_key: RootKey, module: Module) -> None:
         settings, self.root_key = root_key.settings, root_key
         fails_open = settings.policy is FailurePolicy.FAIL_OPEN
-        self.filter = ffi.gc(lib.sw_filter_new_wasm(fails_open, module.writes_bodies), lib.sw_filter_delete)
-        lib.sw_filter_take_bodies(self.filter, module.takes_request_bodies, module.takes_response_bodies)
+        allowed = settings.vm.allowed_capabilities
+        native = lib.sw_filter_new_wasm(fails_open, module.writes_bodies(allowed))
+        self.filter = ffi.gc(native, lib.sw_filter_delete)
+        lib.sw_filter_take_bodies(
+            self.filter, module.takes_request_bodies(allowed), module.takes_response_bodies(allowed)
+        )
         lib.sw_filter_limit_bodies(
             self.filter, settings.max_request_body_size, settings.max_response_body_size
         )

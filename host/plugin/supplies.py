@@ -83,10 +83,10 @@ def vm_key(settings: PluginSettings, module: Module) -> Hashable:
     that none of its plugins gets other limits than its own.
     """
     rest = [field.name for field in dataclasses.fields(settings) if field.name not in _OF_A_PLUGIN]
-    vm = dataclasses.astuple(dataclasses.replace(settings.vm, environment={}))
+    vm = [field.name for field in dataclasses.fields(settings.vm) if field.name != "environment"]
     return (
         module.digest,
-        repr(vm),
         tuple(settings.vm.environment.items()),
+        *(getattr(settings.vm, name) for name in vm),
         *(getattr(settings, name) for name in rest),
     )

@@ -141,7 +141,12 @@ class ChainHost:
         settings = item.settings()
         plugin = self.plugins.get(settings.name)
         if plugin is None:
-            plugin = Plugin(settings, load_module(item.wasm, settings.name), self._services, self._supplies)
+            plugin = Plugin(
+                settings,
+                load_module(item.wasm, settings.name, metered=settings.vm.callback_fuel > 0),
+                self._services,
+                self._supplies,
+            )
             self.plugins[settings.name] = plugin
         scope = str(len(self._filters))  # the same configuration twice is two contexts, as on two routes
         return WasmFilter(plugin, Key(encode_configuration(item.configuration), scope, item.access_logger))

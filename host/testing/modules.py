@@ -18,7 +18,7 @@ Wasm = str | Path | bytes | Module
 Configuration = bytes | str | Mapping[str, Any] | Sequence[Any] | None
 """As in the gateway's configuration: text byte for byte, anything else as compact JSON, None as no bytes at all."""
 
-_modules: dict[bytes, Module] = {}
+_modules: dict[tuple[bytes, bool], Module] = {}
 
 keep_debug_sections()  # who tests a plugin wants to know the line that trapped
 
@@ -34,20 +34,23 @@ def encode_configuration(configuration: Configuration) -> bytes:
     return json.dumps(configuration, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-def load_module(wasm: Wasm, name: str) -> Module:
-    """Return the compiled module; the same bytes are compiled once. Raises PluginLoadError under that name."""
+def load_module(wasm: Wasm, name: str, *, metered: bool = False) -> Module:
+    """Return the compiled module; the same bytes are compiled once. `metered`: for VMs that are given fuel.
+
+    Raises PluginLoadError under that name.
+    """
     if isinstance(wasm, Module):
         return wasm
     try:
         data = wasm if isinstance(wasm, bytes) else Path(wasm).read_bytes()
-        digest = hashlib.sha256(data).digest()
-        if digest not in _modules:
-            _modules[digest] = Module(data)
+        key = (hashlib.sha256(data).digest(), metered)
+        if key not in _modules:
+            _modules[key] = Module(data, metered=metered)
     except OSError as error:
         raise PluginLoadError(name, f"the file cannot be read: {error.strerror}") from error
     except ModuleError as error:
         raise PluginLoadError(name, str(error)) from error
-    return _modules[digest]
+    return _modules[key]
 
 
 def default_name(wasm: Wasm) -> str:

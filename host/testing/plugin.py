@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from abi.limits import (
@@ -47,6 +47,8 @@ class PluginHost(ChainHost):
         memory_limit: int = MEMORY_MAX_BYTES,
         start_deadline: int = START_CPU_MILLISECONDS,
         callback_deadline: int = STREAM_CALLBACK_CPU_MILLISECONDS,
+        callback_fuel: int = 0,
+        allowed_capabilities: Iterable[str] = (),
         failure_policy: FailurePolicy = FailurePolicy.FAIL_RELOAD,
         keep_spare: bool = False,
         reload_pause: float = 1.0,
@@ -77,6 +79,8 @@ class PluginHost(ChainHost):
             memory_limit=memory_limit,
             start_deadline=start_deadline,
             callback_deadline=callback_deadline,
+            callback_fuel=callback_fuel,
+            allowed_capabilities=frozenset(allowed_capabilities),
             trace_rows=trace_rows,
             max_metrics=max_metrics,
         )

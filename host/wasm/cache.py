@@ -36,13 +36,17 @@ class ModuleCache:
     def __init__(self, folder: Path | None = None) -> None:
         self.folder = folder if folder is not None else default_folder()
 
-    def compile(self, wasm: bytes) -> wasmtime.Module:
-        """Return the module, from the folder or compiled now. Raises wasmtime.WasmtimeError for invalid modules."""
-        key = f"{hashlib.sha256(wasm).hexdigest()}-{compile_key()}"
+    def compile(self, wasm: bytes, *, metered: bool = False) -> wasmtime.Module:
+        """Return the module, from the folder or compiled now. Raises wasmtime.WasmtimeError for invalid modules.
+
+        `metered`: for the engine whose guests are given fuel.
+        """
+        key = f"{hashlib.sha256(wasm).hexdigest()}-{compile_key(metered=metered)}"
+        its_engine = engine(metered=metered)
         usable = self._is_usable()
-        if usable and (module := self._load(key)) is not None:
+        if usable and (module := self._load(key, its_engine)) is not None:
             return module
-        module = wasmtime.Module(engine(), wasm)
+        module = wasmtime.Module(its_engine, wasm)
         if usable:
             self._save(key, module)
         return module
@@ -59,11 +63,11 @@ class ModuleCache:
             return False
         return True
 
-    def _load(self, key: str) -> wasmtime.Module | None:
+    def _load(self, key: str, its_engine: wasmtime.Engine) -> wasmtime.Module | None:
         for path in self.folder.glob(f"{key}-*.cwasm"):
             try:
                 if _digest(path) == path.stem.rpartition("-")[2]:
-                    return wasmtime.Module.deserialize_file(engine(), str(path))
+                    return wasmtime.Module.deserialize_file(its_engine, str(path))
                 log.warning("compile cache: %s is damaged; compiling again", path.name)
             except (OSError, wasmtime.WasmtimeError) as error:
                 log.warning("compile cache: %s cannot be used (%s); compiling again", path.name, error)

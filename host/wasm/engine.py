@@ -1,4 +1,4 @@
-"""The one wasmtime engine of the process, and the C core's hold on it.
+"""The wasmtime engine of the process, one more for guests that are given fuel, and the C core's hold on it.
 
 wasmtime-py sets up (configuration, compiling); every guest call goes through the C core, which looks the C API's
 functions up in the library that wasmtime-py has loaded.
@@ -48,10 +48,12 @@ def keep_debug_sections() -> None:
     os.environ.setdefault(_DETAILS, "1")
 
 
-def _new_engine() -> wasmtime.Engine:
+def _new_engine(*, metered: bool) -> wasmtime.Engine:
     config = wasmtime.Config()
     for name, value in _SETTINGS.items():
         setattr(config, name, value)
+    if metered:
+        config.consume_fuel = True
     return wasmtime.Engine(config)
 
 
@@ -64,22 +66,24 @@ def pointer_of(managed: Any, kind: str) -> Any:
 _one_engine = threading.Lock()
 
 
-def engine() -> wasmtime.Engine:
+def engine(*, metered: bool = False) -> wasmtime.Engine:
     """Return the process's engine, to any thread; the first call starts the clock that bounds guest calls.
 
+    `metered`: the one whose guests are given fuel. Counting it is compiled into their code and costs each of their
+    instructions, so that it is an engine of its own, for those plugins alone.
     Raises EngineError when the installed wasmtime lacks what the core needs.
     """
     with _one_engine:  # a cache alone would let two threads make one each
-        return _engine()
+        return _engine(metered)
 
 
 @cache
-def _engine() -> wasmtime.Engine:
+def _engine(metered: bool) -> wasmtime.Engine:
     missing = lib.sw_engine_load(str(wasmtime_library.filename).encode())
     if missing != ffi.NULL:
         name = ffi.string(missing).decode()
         raise EngineError(f"wasmtime {WASMTIME_VERSION}: the C core cannot use its library: {name}")
-    new = _new_engine()
+    new = _new_engine(metered=metered)
     if error := lib.sw_clock_start(engine_pointer(new)):
         raise EngineError(f"the clock thread did not start: errno {error}")
     atexit.register(lib.sw_clock_stop)  # the thread must not outlive the engine
@@ -100,10 +104,10 @@ def engine_pointer(of: wasmtime.Engine | None = None) -> Any:
     return pointer_of(of if of is not None else engine(), "wasm_engine_t *")
 
 
-def compile_key() -> str:
+def compile_key(*, metered: bool = False) -> str:
     """Return what makes compiled code unusable elsewhere: engine version and settings, as a hexadecimal digest.
 
     The machine's instruction set is not part of it: wasmtime itself refuses code for features that are absent.
     """
     text = f"{WASMTIME_VERSION} {os.environ.get(_DETAILS) == '1'} {sorted(_SETTINGS.items())}"
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return hashlib.sha256((text + " fuel" * metered).encode()).hexdigest()[:16]

@@ -14,6 +14,7 @@ from typing import Any
 import wasmtime
 
 from abi.callbacks import ALLOCATORS, CALLBACKS, Callback, Source
+from abi.capabilities import is_allowed
 from abi.hostcalls import HOSTCALLS
 from abi.imports import host_function, import_faults
 from abi.limits import MODULE_MAX_BYTES
@@ -23,10 +24,11 @@ from abi.wasi import WASI_FUNCTIONS
 from abi.wasmfile import ExternKind, Import, WasmFile, WasmFileError
 from host._core import ffi, lib
 from host.wasm.cache import ModuleCache
-from host.wasm.engine import engine_pointer, pointer_of
+from host.wasm.engine import engine, engine_pointer, pointer_of
 
 _LETTERS = {ValueType.I32: "i", ValueType.I64: "I", ValueType.F32: "f", ValueType.F64: "F"}
 _HOSTCALL, _WASI, CONSTANT = range(3)  # as in core/linker.h
+_RESTRICTED = {_HOSTCALL: 3, _WASI: 4}
 _HOSTCALL_INDEX = {row.name: index for index, row in enumerate(HOSTCALLS)}
 _WASI_INDEX = {row.name: index for index, row in enumerate(WASI_FUNCTIONS)}
 
@@ -57,11 +59,12 @@ def read_file(path: Path) -> bytes:
 class Module:
     """A compiled and linked module; share it between VMs of any number of plugins."""
 
-    def __init__(self, data: bytes, cache: ModuleCache | None = None) -> None:
+    def __init__(self, data: bytes, cache: ModuleCache | None = None, *, metered: bool = False) -> None:
         """Read, compile and link. Takes seconds for large modules that are not in the cache.
 
-        Raises ModuleError.
+        `metered`: VMs of it are given fuel, and only then can be. Raises ModuleError.
         """
+        self.is_metered = metered
         self.digest = hashlib.sha256(data).hexdigest()
         self.file = _read(data)
         self.abi_version = _abi_version(self.file)
@@ -78,10 +81,11 @@ class Module:
         if memory is None or memory.kind is not ExternKind.MEMORY:
             raise ModuleError("the module exports no memory")
         try:
-            self.compiled = (cache or ModuleCache()).compile(data)
+            self.compiled = (cache or ModuleCache()).compile(data, metered=metered)
         except wasmtime.WasmtimeError as error:
             raise ModuleError(f"invalid module: {error}") from error
-        self.linker = self._link()
+        self._linkers: dict[frozenset[str], Any] = {}
+        self.linker()
 
     @classmethod
     def load(cls, path: Path, cache: ModuleCache | None = None, known: Module | None = None) -> Module:
@@ -92,35 +96,54 @@ class Module:
         return cls.of(read_file(path), cache, known)
 
     @classmethod
-    def of(cls, data: bytes, cache: ModuleCache | None = None, known: Module | None = None) -> Module:
-        """Return `known` if that has been made of the same bytes, else the module. Raises ModuleError."""
-        if known is not None and hashlib.sha256(data).hexdigest() == known.digest:
+    def of(
+        cls,
+        data: bytes,
+        cache: ModuleCache | None = None,
+        known: Module | None = None,
+        *,
+        metered: bool = False,
+    ) -> Module:
+        """Return `known` if that has been made of the same bytes alike, else the module. Raises ModuleError."""
+        digest = hashlib.sha256(data).hexdigest()
+        if known is not None and (known.digest, known.is_metered) == (digest, metered):
             return known
-        return cls(data, cache)
+        return cls(data, cache, metered=metered)
 
-    @property
-    def writes_bodies(self) -> bool:
+    def writes_bodies(self, allowed: frozenset[str] = frozenset()) -> bool:
         """Whether the module could change a body: those that do not import the call cannot."""
-        return any(imported.name == "proxy_set_buffer_bytes" for imported in self.file.imports)
+        name = "proxy_set_buffer_bytes"
+        return is_allowed(name, allowed) and any(imported.name == name for imported in self.file.imports)
 
-    @property
-    def takes_request_bodies(self) -> bool:
+    def takes_request_bodies(self, allowed: frozenset[str] = frozenset()) -> bool:
         """Whether it wants to see the content or the trailers of requests."""
-        return self._exports_any("proxy_on_request_body", "proxy_on_request_trailers")
+        return self._exports_any(allowed, "proxy_on_request_body", "proxy_on_request_trailers")
 
-    @property
-    def takes_response_bodies(self) -> bool:
+    def takes_response_bodies(self, allowed: frozenset[str] = frozenset()) -> bool:
         """Whether it wants to see the content or the trailers of responses."""
-        return self._exports_any("proxy_on_response_body", "proxy_on_response_trailers")
+        return self._exports_any(allowed, "proxy_on_response_body", "proxy_on_response_trailers")
 
-    def _exports_any(self, *names: str) -> bool:
-        return any(binding.name in names for binding in self.bindings)
+    def _exports_any(self, allowed: frozenset[str], *names: str) -> bool:
+        return any(binding.name in names for binding in self.allowed_bindings(allowed))
 
-    def _link(self) -> Any:
-        linker = ffi.gc(lib.sw_linker_new(engine_pointer()), lib.sw_linker_delete)
+    def allowed_bindings(self, allowed: frozenset[str]) -> tuple[Binding, ...]:
+        """The callbacks that a plugin with these capabilities has; empty: all. See `abi.capabilities`."""
+        return tuple(binding for binding in self.bindings if is_allowed(binding.name, allowed))
+
+    def linker(self, allowed: frozenset[str] = frozenset()) -> Any:
+        """Return the native linker for a plugin with these capabilities. Raises ModuleError."""
+        if (found := self._linkers.get(allowed)) is None:
+            found = self._linkers[allowed] = self._link(allowed)
+        return found
+
+    def _link(self, allowed: frozenset[str]) -> Any:
+        its_engine = engine_pointer(engine(metered=self.is_metered))
+        linker = ffi.gc(lib.sw_linker_new(its_engine), lib.sw_linker_delete)
         for imported in dict.fromkeys(self.file.imports):
             assert isinstance(imported.type, FunctionType)  # others are faults
             kind, index = self._definition(imported)
+            if not is_allowed(imported.name, allowed):
+                kind = _RESTRICTED.get(kind, kind)
             reason = lib.sw_linker_define(
                 linker,
                 imported.module.encode(),

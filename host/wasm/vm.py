@@ -24,12 +24,13 @@ from abi.types import LogLevel
 from abi.wasi import WASI_FUNCTIONS
 from host._core import ffi, lib
 from host.metrics.table import Account
-from host.wasm.engine import engine_pointer
+from host.wasm.engine import engine, engine_pointer
 from host.wasm.module import Module
 
 _INDEX = {row.name: index for index, row in enumerate(CALLBACKS)}
 _TRACED = tuple(tuple(row.name for row in table) for table in (HOSTCALLS, WASI_FUNCTIONS, CALLBACKS))
 _MOST_PARAMETERS = 6  # of a callback (core/vm.h)
+_UNLIMITED_FUEL = (1 << 63) - 1
 _serials = itertools.count(1)
 
 
@@ -67,7 +68,9 @@ class GuestFailed(Exception):
 class VmSettings:
     """What a VM is given. Deadlines are CPU milliseconds of one call; `trace_rows` calls are kept from the start.
 
-    `max_metrics`: how many names the plugin may define; what it counts beyond that is not shown.
+    `max_metrics`: how many names the plugin may define; what it counts beyond that is not shown. `callback_fuel`: units
+    of wasmtime's fuel, about an instruction each, for one call behind the start; 0: not counted.
+    `allowed_capabilities`: names of host calls, callbacks and WASI functions (`abi.capabilities`); empty: all.
     """
 
     vm_id: str = ""
@@ -78,6 +81,8 @@ class VmSettings:
     start_deadline: int = START_CPU_MILLISECONDS
     callback_deadline: int = STREAM_CALLBACK_CPU_MILLISECONDS
     trace_rows: int = 0
+    callback_fuel: int = 0
+    allowed_capabilities: frozenset[str] = frozenset()
     max_metrics: int = PLUGIN_METRICS_MAX
 
 
@@ -95,7 +100,7 @@ class TraceRow:
 class WasmVM:
     """An instance. Raises GuestFailed from whatever enters the guest."""
 
-    __slots__ = ("__weakref__", "_result", "module", "pointer", "serial", "settings")
+    __slots__ = ("__weakref__", "_bindings", "_result", "module", "pointer", "serial", "settings")
 
     def __init__(
         self,
@@ -113,7 +118,11 @@ class WasmVM:
         self.settings = settings if settings is not None else VmSettings()
         self.serial = serial if serial is not None else new_serial()
         self._result = ffi.new("int32_t *")
-        native = lib.sw_vm_new(engine_pointer(), self.serial, self.settings.memory_limit)
+        if self.settings.callback_fuel and not module.is_metered:
+            raise ValueError("fuel is for modules that are compiled to count it: Module(…, metered=True)")
+        self._bindings = module.allowed_bindings(self.settings.allowed_capabilities)
+        its_engine = engine_pointer(engine(metered=module.is_metered))
+        native = lib.sw_vm_new(its_engine, self.serial, self.settings.memory_limit)
         if native == ffi.NULL:
             raise MemoryError("no memory for a VM")
         self.pointer = ffi.gc(native, lib.sw_vm_release)
@@ -146,11 +155,12 @@ class WasmVM:
             self.start_trace(settings.trace_rows)
 
     def _start(self) -> None:
-        if lib.sw_vm_instantiate(self.pointer, lib.sw_linker_pre(self.module.linker)):
+        linker = self.module.linker(self.settings.allowed_capabilities)
+        if lib.sw_vm_instantiate(self.pointer, lib.sw_linker_pre(linker)):
             raise self._failed()
-        for binding in self.module.bindings:
+        for binding in self._bindings:
             lib.sw_vm_bind(self.pointer, binding.index, binding.name.encode(), binding.parameters)
-        exported = {binding.name for binding in self.module.bindings}
+        exported = {binding.name for binding in self._bindings}
         if "_initialize" in exported:  # a reactor; its `main` is then the plugin's, not the runtime's
             starts = ["_initialize", *([name for name in ("main", "__main_void") if name in exported][:1])]
         else:
@@ -162,14 +172,18 @@ class WasmVM:
     def begin(self) -> None:
         """Give what follows the deadline of a start again: another configuration comes to a VM that serves."""
         lib.sw_vm_set_deadline(self.pointer, self.settings.start_deadline * 1_000_000)
+        if self.module.is_metered:
+            lib.sw_vm_set_fuel(self.pointer, _UNLIMITED_FUEL)
 
     def serve(self) -> None:
-        """End the start: from now on the deadline is that of stream callbacks."""
+        """End the start: from now on deadline and fuel are those of stream callbacks."""
         lib.sw_vm_set_deadline(self.pointer, self.settings.callback_deadline * 1_000_000)
+        if self.module.is_metered:
+            lib.sw_vm_set_fuel(self.pointer, self.settings.callback_fuel or _UNLIMITED_FUEL)
 
     def exports(self, name: str) -> bool:
-        """Whether the module exports this callback."""
-        return any(binding.name == name for binding in self.module.bindings)
+        """Whether the module exports this callback, and the plugin is allowed it."""
+        return any(binding.name == name for binding in self._bindings)
 
     def call(self, name: str, context: Any, *arguments: int) -> int | None:
         """Call a callback under a native context (`ffi.NULL`: none); None when the module does not export it."""

@@ -179,6 +179,30 @@ GATEWAY = [
         ],
     ),
     (
+        "wasm:\n  plugins:\n    - name: a\n      priority: 1\n      file: hdr.wasm\n      isolation: request\n"
+        "      callback_fuel: -1\n      capability_restriction_config: {allowed_capabilities: [proxy_lgo]}\n"
+        "      recycle: {max_requests: 0, max_age: 5, requests: 1}\n      circuit_breaker: {max_overruns: 1.5}",
+        [
+            "c.yaml:6: wasm.plugins[0].isolation: expected one of: none, route, stream or filter, got the text 'request'",
+            "c.yaml:7: wasm.plugins[0].callback_fuel: expected 0 or more, got the number -1",
+            "c.yaml:8: wasm.plugins[0].capability_restriction_config.allowed_capabilities: "
+            "'proxy_lgo' is no host call, no callback and no WASI function; did you mean 'proxy_log'?",
+            "c.yaml:9: wasm.plugins[0].recycle.max_requests: expected 1 or more, got the number 0",
+            "c.yaml:9: wasm.plugins[0].recycle.max_age: expected a duration with its unit, such as 10ms or 5s, "
+            "got the number 5",
+            "c.yaml:9: wasm.plugins[0].recycle.requests: unknown key; did you mean 'max_requests'?",
+            "c.yaml:10: wasm.plugins[0].circuit_breaker.max_overruns: expected a whole number, got the number 1.5",
+        ],
+    ),
+    (
+        "wasm:\n  plugins:\n    - name: a\n      priority: 1\n      file: hdr.wasm\n"
+        "      capability_restriction_config: {allowed_capabilities: {proxy_log: {argument_list: [a]}}}",
+        [
+            "c.yaml:6: wasm.plugins[0].capability_restriction_config.allowed_capabilities: "
+            "expected {} for each name: sanitation of arguments is not served (nor is it in Envoy)",
+        ],
+    ),
+    (
         "wasm:\n  plugins:\n    - {name: a, priority: 1}\n    - {name: b, priority: 1, file: hdr.wasm, inline_bytes: AGFzbQ==}\n"
         "    - {name: c, priority: 1, url: 'https://h/p.wasm'}\n    - {name: d, priority: 1, url: 'ftp://h/p'}\n"
         "    - {name: e, priority: 1, url: 'https://u:p@h/p'}\n    - {name: f, priority: 1, inline_bytes: '%'}\n"

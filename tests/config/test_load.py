@@ -12,6 +12,7 @@ import pytest
 
 from host.config import (
     AccessLogConfig,
+    CircuitBreaker,
     Config,
     HttpLimits,
     KeepalivePool,
@@ -20,6 +21,7 @@ from host.config import (
     Node,
     PluginUse,
     PythonPlugin,
+    Recycle,
     Route,
     Timeout,
     Upstream,
@@ -159,6 +161,11 @@ def test_every_gateway_key_arrives(monkeypatch: pytest.MonkeyPatch) -> None:
               max_response_body_size: 100
               log_level: warn
               allow_on_headers_stop_iteration: true
+              isolation: stream
+              callback_fuel: 1000000
+              capability_restriction_config: {allowed_capabilities: {proxy_log: {}, fd_write: {}}}
+              recycle: {max_memory_size: 8m, max_requests: 100, max_age: 1h}
+              circuit_breaker: {max_overruns: 2, interval: 10s, open_time: 5s}
         python:
           path: [filters]
           plugins: [{name: n, priority: 9, class: "package.module:Filter", http_request_phase: rewrite}]
@@ -205,6 +212,11 @@ def test_every_gateway_key_arrives(monkeypatch: pytest.MonkeyPatch) -> None:
                 max_response_body_size=100,
                 log_level="warn",
                 allow_on_headers_stop_iteration=True,
+                isolation="stream",
+                callback_fuel=1_000_000,
+                allowed_capabilities=frozenset({"proxy_log", "fd_write"}),
+                recycle=Recycle(max_memory_size=8 << 20, max_requests=100, max_age=3600.0),
+                circuit_breaker=CircuitBreaker(max_overruns=2, interval=10.0, open_time=5.0),
             ),
             PythonPlugin(
                 name="n",

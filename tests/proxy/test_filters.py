@@ -155,6 +155,28 @@ def test_a_filter_that_cannot_be_made_takes_its_routes_down(
     run(test())
 
 
+@pytest.mark.parametrize("policy", ["fail_open", "fail_closed", "fail_reload"])
+@pytest.mark.parametrize("fault", ["no module", "refused"])
+def test_a_plugin_that_fails_open_at_the_start_is_passed_by(folder: Path, policy: str, fault: str) -> None:
+    """The route is served without it, and the problem is told all the same; other policies take the route down."""
+
+    async def test() -> None:
+        (folder / "bad.wasm").write_bytes(b"foo")
+        file = "bad.wasm" if fault == "no module" else plugin("fail_configure")
+        text = (
+            f"wasm: {{plugins: [{{name: p, priority: 1, file: '{file}', failure_policy: {policy}}}]}}\n"
+            f"routes: [{{id: a, uri: /a, {NODE}, plugins: {{p: {{conf: fail please}}}}}}]"
+        )
+        async with assembled(text, folder) as assembly:
+            (problem,) = assembly.problems
+            assert "plugin p: " in problem.message
+            is_open = policy == "fail_open"
+            assert assembly.unavailable == ([] if is_open else ["a"])
+            assert len(route(assembly, "/a").chain.filters) == (0 if is_open else 1)
+
+    run(test())
+
+
 def test_a_module_that_ends_the_process_does_not(folder: Path) -> None:
     """`sys.exit()` in a module is an import error like others."""
     (folder / "leaves.py").write_text("import sys\nsys.exit(3)\n")

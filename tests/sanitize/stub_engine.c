@@ -57,6 +57,7 @@ static void store_delete(wasmtime_store_t *store) {
 
 static void *context_get_data(const wasmtime_context_t *context) { return store_of(context)->data; }
 static void set_epoch_deadline(wasmtime_context_t *context, uint64_t ticks) { (void)context, must(ticks > 0, "no deadline"); }
+static wasmtime_error_t *set_fuel(wasmtime_context_t *context, uint64_t fuel) { return (void)context, (void)fuel, NULL; }
 static wasmtime_context_t *caller_context(wasmtime_caller_t *caller) { return store_context(caller->store); }
 
 static wasmtime_linker_t *linker_new(wasm_engine_t *engine) {
@@ -227,6 +228,7 @@ void stub_engine_install(void) {
         .wasmtime_store_delete = store_delete,
         .wasmtime_context_get_data = context_get_data,
         .wasmtime_context_set_epoch_deadline = set_epoch_deadline,
+        .wasmtime_context_set_fuel = set_fuel,
         .wasmtime_caller_context = caller_context,
         .wasmtime_caller_export_get = caller_export,
         .wasmtime_linker_new = linker_new,

@@ -154,8 +154,8 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
 
 def test_a_module_says_whether_it_could_change_bodies() -> None:
     """By its imports: one without the call cannot."""
-    assert Module(wat("relay")).writes_bodies
-    assert not Module(wat("minimal_0_2_1")).writes_bodies
+    assert Module(wat("relay")).writes_bodies()
+    assert not Module(wat("minimal_0_2_1")).writes_bodies()
 
 
 def test_a_memory_export_that_is_no_memory_is_refused_or_borne() -> None:

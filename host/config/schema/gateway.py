@@ -11,7 +11,6 @@ from host.config.schema.callouts import Callouts
 from host.config.schema.code import PluginCode
 from host.config.schema.observability import Node, PluginAttributes, StatsConfig
 from host.config.schema.scalars import (
-    Conf,
     Duration,
     DurationWithUnit,
     HeadSize,
@@ -26,6 +25,7 @@ from host.config.schema.scalars import (
     bad_value,
 )
 from host.config.schema.stores import Stores
+from host.config.schema.vm import CapabilityRestriction, CircuitBreaker, IsolationMode, Recycle, VmConfig
 from host.log.format import DEFAULT as DEFAULT_FORMAT
 from host.log.format import parse_format
 
@@ -202,29 +202,6 @@ class Nginx(Strict):
     http: NginxHttp = Field(default=NginxHttp(), description="Limits and timeouts towards clients.")
 
 
-class EnvironmentVariables(Strict):
-    host_env_keys: list[Name] = Field(
-        default=[],
-        description="Variables of the gateway's own environment to pass on; absent ones are left out.",
-    )
-    key_values: dict[Name, str] = Field(default={}, description="Variables to set.")
-
-
-class VmConfig(Strict):
-    """Envoy's `VmConfig`."""
-
-    vm_id: str = Field(
-        default="", max_length=256, description="What the module reads as the property `plugin_vm_id`."
-    )
-    configuration: Conf = Field(
-        default=b"", description="What `proxy_on_vm_start` reads; a mapping is passed as compact JSON."
-    )
-    environment_variables: EnvironmentVariables = Field(
-        default=EnvironmentVariables(),
-        description="What the module sees through WASI; nothing else is passed on.",
-    )
-
-
 class WasmPlugin(PluginCode):
     name: Name = Field(description="The name that routes enable it by.")
     priority: Priority = Field(description="Larger runs earlier, among the plugins of one phase.")
@@ -237,6 +214,23 @@ class WasmPlugin(PluginCode):
         default="", max_length=256, description="Chooses a root context in modules that have several."
     )
     vm_config: VmConfig = Field(default=VmConfig(), description="The VM that the plugin runs in.")
+    isolation: IsolationMode = "none"
+    capability_restriction_config: CapabilityRestriction = Field(
+        default=CapabilityRestriction(), description="What of the host's functions the plugin has."
+    )
+    recycle: Recycle = Field(
+        default=Recycle(), description="When a VM is replaced although it has not failed; nothing: never."
+    )
+    circuit_breaker: CircuitBreaker = Field(
+        default=CircuitBreaker(),
+        description="When a plugin that overruns its time or fuel is left alone for a while.",
+    )
+    callback_fuel: int = Field(
+        default=0,
+        ge=0,
+        le=2**62,
+        description="Budget of a callback in wasmtime's fuel, about an instruction a unit; 0: not counted.",
+    )
     callback_timeout: DurationWithUnit = Field(
         default=0.010, description="CPU time of one callback on a request; then it is interrupted as a trap."
     )
