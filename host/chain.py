@@ -40,6 +40,10 @@ class Filter(Protocol):
     def borrower(self) -> Borrower | None:
         """Where streams get a VM for this filter from, if each gets one of its own."""
 
+    @property
+    def decodes_bodies(self) -> bool:
+        """Whether it wants to see bodies without their content codings; its whole chain then does."""
+
     def attend(self) -> None:
         """See to what its guest has left behind: log lines, ticks, a failed VM."""
 
@@ -75,6 +79,9 @@ class FilterChain:
         "__weakref__",
         "changes_request_body",
         "changes_response_body",
+        "decodes",
+        "decodes_request",
+        "decodes_response",
         "filters",
         "handle",
         "lenders",
@@ -117,7 +124,11 @@ class FilterChain:
         self.handle = hot.capsule(self.native)
         bits = lib.sw_chain_body_bits(native)
         self.wants_request_body, self.wants_response_body = bool(bits & 1), bool(bits & 2)
-        self.changes_request_body, self.changes_response_body = bool(bits & 4), bool(bits & 8)
+        self.decodes = any(filter_.decodes_bodies for filter_ in self.filters) and bool(bits & 3)
+        self.decodes_request = self.decodes and self.wants_request_body
+        self.decodes_response = self.decodes and self.wants_response_body
+        self.changes_request_body = bool(bits & 4) or self.decodes_request
+        self.changes_response_body = bool(bits & 8) or self.decodes_response
 
     def count_in(self, requests: RequestCounters) -> None:
         """Count the exchanges that pass the chain from now on. To be called once."""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from abi.pairs import encode_pairs
-from host import hot
+from host import decoding, hot
 from host._core import ffi, lib
 from host.chain import EMPTY, FilterChain
 from host.headers import HeaderMap
@@ -84,6 +84,7 @@ class Stream:
         "_request_id",
         "_upstream_info",
         "chain",
+        "decoders",
         "handle",
         "native",
         "user_state",
@@ -95,6 +96,7 @@ class Stream:
         self.chain: FilterChain = EMPTY
         self._request_id = ""
         self.user_state: dict[int, Any] | None = None
+        self.decoders: decoding.Decoders | None = None  # of bodies whose content coding is undone
         self._length = ffi.new("size_t *")
         self._leases: list[tuple[Lender, Lease]] | None = None
         self._number = streams.number_of(self)
@@ -192,6 +194,7 @@ class Stream:
         streams.OPEN[self._number] = None
         self.chain = EMPTY
         self.user_state = None
+        self.decoders = None
         self._request_id = ""
 
 
@@ -213,31 +216,45 @@ class HttpStream(Stream):
 
     def on_request_headers(self, end_of_stream: bool) -> int:
         """The request's head is in `request_headers`."""
+        if (chain := self.chain).decodes:
+            return decoding.on_request_headers(
+                self, end_of_stream, decodes=chain.decodes_request, asks=chain.decodes_response
+            )
         flags: int = _on_headers(self.native, _REQUEST, end_of_stream)
         return flags if flags <= LEAVING else self._attend(flags)
 
     def on_request_body(self, data: bytes, end_of_stream: bool) -> int:
         """Bytes of the request's content."""
+        if self.decoders is not None:
+            return decoding.on_body(self, _REQUEST, data, end_of_stream)
         flags: int = _on_body(self.native, _REQUEST, data, len(data), end_of_stream)
         return flags if flags <= LEAVING else self._attend(flags)
 
     def on_request_trailers(self) -> int:
         """The trailers are in `request_trailers`; the request ends with them."""
+        if self.decoders is not None:
+            return decoding.on_trailers(self, _REQUEST)
         flags: int = _on_trailers(self.native, _REQUEST)
         return flags if flags <= LEAVING else self._attend(flags)
 
     def on_response_headers(self, end_of_stream: bool) -> int:
         """The response's head is in `response_headers`."""
+        if self.chain.decodes_response:
+            return decoding.on_response_headers(self, end_of_stream)
         flags: int = _on_headers(self.native, _RESPONSE, end_of_stream)
         return flags if flags <= LEAVING else self._attend(flags)
 
     def on_response_body(self, data: bytes, end_of_stream: bool) -> int:
         """Bytes of the response's content."""
+        if self.decoders is not None:
+            return decoding.on_body(self, _RESPONSE, data, end_of_stream)
         flags: int = _on_body(self.native, _RESPONSE, data, len(data), end_of_stream)
         return flags if flags <= LEAVING else self._attend(flags)
 
     def on_response_trailers(self) -> int:
         """The trailers are in `response_trailers`; the response ends with them."""
+        if self.decoders is not None:
+            return decoding.on_trailers(self, _RESPONSE)
         flags: int = _on_trailers(self.native, _RESPONSE)
         return flags if flags <= LEAVING else self._attend(flags)
 
@@ -249,6 +266,32 @@ class HttpStream(Stream):
         flags: int = lib.sw_stream_local_response(
             self.native, status, pairs, len(pairs), body, len(body), text, len(text)
         )
+        return flags if flags <= LEAVING else self._attend(flags)
+
+    # --- what host.decoding does with an event
+
+    def pass_headers(self, side: int, end_of_stream: bool) -> int:
+        """Give the chain a head."""
+        flags: int = _on_headers(self.native, side, end_of_stream)
+        return flags if flags <= LEAVING else self._attend(flags)
+
+    def pass_body(self, side: int, data: bytes, end_of_stream: bool) -> int:
+        """Give the chain bytes."""
+        flags: int = _on_body(self.native, side, data, len(data), end_of_stream)
+        return flags if flags <= LEAVING else self._attend(flags)
+
+    def pass_trailers(self, side: int) -> int:
+        """Give the chain trailers."""
+        flags: int = _on_trailers(self.native, side)
+        return flags if flags <= LEAVING else self._attend(flags)
+
+    def give_up(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes, details: str) -> int:
+        """Answer for the upstream; where its head has left, reset the exchange."""
+        flags = self.local_response(status, headers, body, details)
+        if flags & (LOCAL_RESPONSE | RESET) or not self._is_open:
+            return flags
+        lib.sw_stream_reset(self.native, details.encode())
+        flags = lib.sw_stream_settle(self.native)
         return flags if flags <= LEAVING else self._attend(flags)
 
     # --- what leaves ------------------------------------------------------------------------------------------

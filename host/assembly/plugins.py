@@ -167,6 +167,7 @@ def _settings(entry: WasmPlugin) -> PluginSettings:
         max_request_body_size=entry.max_request_body_size,
         max_response_body_size=entry.max_response_body_size,
         allow_on_headers_stop_iteration=entry.allow_on_headers_stop_iteration,
+        decode_bodies=entry.decode_bodies,
         callouts=CalloutSettings(
             allow=entry.callouts.allow,
             timeout=entry.callouts.timeout,

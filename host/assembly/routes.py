@@ -51,7 +51,11 @@ class Routes:
             self.unavailable.append(route.id)
             chain = self._unavailable()
         made = Route(
-            route.id, chain, self._upstream(route), route.trust_content_length, route.enable_websocket
+            route.id,
+            chain,
+            self._upstream(route),
+            route.trust_content_length and not chain.decodes,  # lengths of coded bytes mean nothing any more
+            route.enable_websocket,
         )
         return Rule(made, route.uris, route.hosts, route.methods, route.priority)
 

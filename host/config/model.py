@@ -115,6 +115,7 @@ class WasmPlugin:
     log_level: PluginLogLevel = "info"
     max_metrics: int = 1024
     allow_on_headers_stop_iteration: bool = False
+    decode_bodies: bool = False
     callouts: Callouts = Callouts()
     place: Place | None = field(default=None, compare=False, repr=False)
 

@@ -25,6 +25,7 @@ sw_headers *sw_stream_map(sw_stream *stream, int type);
 int sw_stream_open(sw_stream *stream, uint32_t owner, const sw_chain *chain, const sw_peer *client);
 uint32_t sw_stream_close(sw_stream *stream);
 void sw_stream_lease(sw_stream *stream, uint16_t place, sw_context *root);
+void sw_stream_reset(sw_stream *stream, const char *details);
 void sw_stream_set_upstream(sw_stream *stream, const sw_peer *upstream);
 void sw_stream_set_protocol(sw_stream *stream, int protocol);
 uint32_t sw_stream_on_headers(sw_stream *stream, int side, bool end_of_stream);

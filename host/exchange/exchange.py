@@ -93,7 +93,7 @@ class Exchange(RequestSide):
         self._recounts_response = chain.changes_response_body and not route.trust_content_length
         info = self._info or self._connection_info()
         host = self._upstream.host
-        if not head & SPECIAL and host is not None and not chain.lenders:
+        if not head & SPECIAL and host is not None and not chain.lenders and not chain.decodes:
             self._opened(chain, info)
             flags, request = pass_request(
                 self.handle, self._number, chain.handle, info.handle, self._downstream.client_handle, host

@@ -10,7 +10,7 @@ from typing import Any
 
 from host.exchange.record import Record
 from host.exchange.upgrade import UpgradeSide
-from host.hot import Capsule, pass_response
+from host.hot import Capsule, capsule, judge_response, pass_response
 from host.http.downstream import Downstream
 from host.http.flow import CHAIN, PEER
 from host.http.message import (
@@ -67,6 +67,9 @@ class ResponseSide(UpgradeSide):
 
     def judge_response(self, judge: Capsule, request: int, data: bytes, at: int) -> tuple[int, bool]:
         """Judge a response head; a whole response passes the filters on the spot."""
+        if self.chain.decodes_response:  # its filters see another head than the one that comes
+            self._passed = -1
+            return judge_response(judge, request, data, at, capsule(self.response_pointer)), False
         head, flags, self._response = pass_response(
             judge, request, data, at, self.handle, self._downstream.head_flags(), self._recounts_response
         )

@@ -153,5 +153,10 @@ class ConnectionFilterAdapter:
         )
         self.native = ffi.gc(lib.sw_filter_new_native(events), lib.sw_filter_delete)
 
+    @property
+    def decodes_bodies(self) -> bool:
+        """A connection's bytes have no coding that is known here."""
+        return False
+
     def attend(self) -> None:
         """Nothing is left behind: Python filters log for themselves."""

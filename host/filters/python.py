@@ -161,6 +161,9 @@ class PythonFilter:
 
     allow_on_headers_stop_iteration: ClassVar[bool] = False
 
+    decode_bodies: ClassVar[bool] = False
+    """Whether bodies come without their content codings (gzip, br, …), and leave so."""
+
     def __init__(self, configuration: bytes = b"") -> None:
         """Take the configuration; raise ValueError with a reason to refuse it."""
         self.configuration = configuration
@@ -239,6 +242,11 @@ class PythonFilterAdapter:
         if access_logger:
             lib.sw_filter_only_log(self.native)
         lib.sw_filter_stop_head_alone(self.native, filter_.allow_on_headers_stop_iteration)
+
+    @property
+    def decodes_bodies(self) -> bool:
+        """As the filter's class says."""
+        return self.filter.decode_bodies
 
     def attend(self) -> None:
         """Nothing is left behind: Python filters log for themselves."""

@@ -20,6 +20,11 @@ class WasmFilter:
         self.borrower = plugin.borrower(context)
         self._key = key
 
+    @property
+    def decodes_bodies(self) -> bool:
+        """Whether the operator says so of the plugin; an access logger sees no bodies."""
+        return self.plugin.settings.decode_bodies and not self._key.access_logger
+
     def attend(self) -> None:
         """See to log lines, ticks and failures of the plugin."""
         self.plugin.after_guest(self._key)

@@ -80,6 +80,7 @@ class PluginSettings:
     `root_id` is empty by default, as in Envoy: that is the name under which modules with one root context register it.
     `allow_on_headers_stop_iteration`: PAUSE from a callback of headers holds the head alone, and the callbacks of the
     body run on, so that a plugin can decide on the head when it has seen the body (Envoy's name).
+    `decode_bodies`: bodies come to the plugin, and to its whole chain, without their content codings.
     """
 
     name: str
@@ -92,6 +93,7 @@ class PluginSettings:
     reload_pause: float = 1.0
     longest_reload_pause: float = 60.0
     allow_on_headers_stop_iteration: bool = False
+    decode_bodies: bool = False
     callouts: CalloutSettings = field(default_factory=CalloutSettings)
     isolation: Isolation = Isolation.NONE
     recycle: RecycleLimits = field(default_factory=RecycleLimits)

@@ -54,6 +54,7 @@ class WasmPlugin:
     reload_pause: float = 1.0
     allow_on_headers_stop_iteration: bool = False
     access_logger: bool = False
+    decode_bodies: bool = False
     callouts: CalloutSettings = field(default_factory=CalloutSettings)
     isolation: Isolation = Isolation.NONE
     recycle: RecycleLimits = field(default_factory=RecycleLimits)
@@ -69,6 +70,7 @@ class WasmPlugin:
             keep_spare=self.keep_spare,
             reload_pause=self.reload_pause,
             allow_on_headers_stop_iteration=self.allow_on_headers_stop_iteration,
+            decode_bodies=self.decode_bodies,
             callouts=self.callouts,
             isolation=self.isolation,
             recycle=self.recycle,

@@ -166,6 +166,7 @@ def test_every_gateway_key_arrives(monkeypatch: pytest.MonkeyPatch) -> None:
               capability_restriction_config: {allowed_capabilities: {proxy_log: {}, fd_write: {}}}
               recycle: {max_memory_size: 8m, max_requests: 100, max_age: 1h}
               circuit_breaker: {max_overruns: 2, interval: 10s, open_time: 5s}
+              decode_bodies: true
         python:
           path: [filters]
           plugins: [{name: n, priority: 9, class: "package.module:Filter", http_request_phase: rewrite}]
@@ -217,6 +218,7 @@ def test_every_gateway_key_arrives(monkeypatch: pytest.MonkeyPatch) -> None:
                 allowed_capabilities=frozenset({"proxy_log", "fd_write"}),
                 recycle=Recycle(max_memory_size=8 << 20, max_requests=100, max_age=3600.0),
                 circuit_breaker=CircuitBreaker(max_overruns=2, interval=10.0, open_time=5.0),
+                decode_bodies=True,
             ),
             PythonPlugin(
                 name="n",

@@ -69,7 +69,7 @@ def test_every_key_of_a_plugin_reaches_it() -> None:
         text = (
             f"wasm: {{plugins: [{{name: p, priority: 1, file: {plugin('body')}, root_id: r, failure_policy: fail_open,"
             " callback_timeout: 20ms, start_timeout: 3s, max_memory_size: 64m, max_request_body_size: 1k,"
-            " max_response_body_size: 2k, log_level: warn, allow_on_headers_stop_iteration: true, isolation: route, callback_fuel: 9,"
+            " max_response_body_size: 2k, log_level: warn, allow_on_headers_stop_iteration: true, decode_bodies: true, isolation: route, callback_fuel: 9,"
             " capability_restriction_config: {allowed_capabilities: [proxy_log]},"
             " recycle: {max_memory_size: 8m, max_requests: 7, max_age: 1m},"
             " circuit_breaker: {max_overruns: 2, interval: 3s, open_time: 4s}, vm_config: {vm_id: v, configuration: c,"
@@ -86,6 +86,7 @@ def test_every_key_of_a_plugin_reaches_it() -> None:
             assert settings.recycle == RecycleLimits(8 << 20, 7, 60.0)
             assert settings.circuit_breaker == CircuitBreaker(2, 3.0, 4.0)
             assert (settings.vm.callback_fuel, settings.vm.allowed_capabilities) == (9, {"proxy_log"})
+            assert settings.decode_bodies
             vm = settings.vm
             assert (vm.vm_id, vm.configuration, vm.environment) == ("v", b"c", {"A": "b"})
             assert (vm.callback_deadline, vm.start_deadline) == (20, 3000)

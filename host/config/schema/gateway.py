@@ -256,6 +256,10 @@ class WasmPlugin(PluginCode):
     log_level: Literal["trace", "debug", "info", "warn", "error", "critical"] = Field(
         default="info", description="The least level of the plugin's own lines that is written."
     )
+    decode_bodies: bool = Field(
+        default=False,
+        description="Let the plugin see bodies without gzip, deflate, br and zstd; they leave without it, too.",
+    )
     allow_on_headers_stop_iteration: bool = Field(
         default=False,
         description="Let the plugin see the body while it pauses on headers, and decide on them then (Envoy's key).",
