@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import random
 
@@ -54,12 +55,11 @@ def test_a_bomb_goes_off_within_bounds(coding: str) -> None:
     assert len(one) < 70_000
     decoder = new_decoder([coding.encode()])
     assert decoder is not None
-    made = 0
+    pieces: list[bytes] = []
     with pytest.raises(CodingError) as caught:
-        for piece in decoder.decode(one):
-            made += len(piece)
+        pieces.extend(decoder.decode(one))
     assert caught.value.is_too_much
-    assert made <= MOST_BYTES
+    assert sum(map(len, pieces)) <= MOST_BYTES
 
 
 def test_a_bomb_of_bombs_is_bounded_too() -> None:
@@ -68,8 +68,7 @@ def test_a_bomb_of_bombs_is_bounded_too() -> None:
     decoder = new_decoder([b"gzip, gzip"])
     assert decoder is not None
     with pytest.raises(CodingError, match="more than"):
-        for _ in decoder.decode(gzip.compress(inner)):
-            pass
+        list(decoder.decode(gzip.compress(inner)))
 
 
 @ALL
@@ -147,7 +146,5 @@ def test_damaged_content_gives_an_error_or_other_bytes(
     """Never another exception."""
     data = bytearray(ENCODERS[coding](text))
     data[at % len(data)] ^= change
-    try:
+    with contextlib.suppress(CodingError):
         decode(coding, bytes(data), 50)
-    except CodingError as error:
-        assert str(error)

@@ -10,7 +10,7 @@ from typing import Any
 
 from host import config as configs
 from host.config import Config
-from host.log import Log
+from host.log import Log, Writer
 from host.proxy import Proxy
 from tests.e2e.gateway import Handler, closing
 
@@ -21,6 +21,7 @@ class RecordingLog(Log):
     """Keeps what plugins log as (plugin, context, request, message)."""
 
     def __init__(self) -> None:
+        super().__init__(Writer(2))
         self.rows: list[tuple[str, int, str, str]] = []
 
     def plugin_lines(self, plugin: str, context: int, request: str, lines: Any) -> None:

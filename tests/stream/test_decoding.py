@@ -10,8 +10,8 @@ import pytest
 from abi import Action, encode_pairs
 from host import FilterContext, PythonFilter
 from host.chain import BodyLimits
-from host.testing import ChainHost, HostedStream, Message, PluginHost, WasmPlugin
 from host.stream import HttpStream
+from host.testing import ChainHost, HostedStream, Message, PluginHost, WasmPlugin
 from testdata import relay
 from tests.content.codings import ENCODERS
 from tests.hostcalls.relays import start
