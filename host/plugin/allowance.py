@@ -1,6 +1,8 @@
-"""What one plugin may call, and how much of it at once: its callouts' settings, and what of them is in use on a VM."""
+"""What one plugin may call, and how much of it at once: its callouts' settings, and what of them is in use."""
 
 from __future__ import annotations
+
+import weakref
 
 from abi.types import LogLevel
 from host.plugin.services import Services
@@ -11,12 +13,13 @@ _MOST_REMEMBERED = 64  # targets for which a refusal is logged once
 
 
 class Allowance:
-    """Of one plugin on one VM. `calls`, `bytes`: in flight now, and held by their requests' bodies."""
+    """Of one plugin, on all of its VMs. `calls`, `bytes`: in flight now, and held by their requests' bodies."""
 
     def __init__(self, settings: PluginSettings, services: Services) -> None:
-        self.settings = settings
+        self.plugin = settings.name
         self.callouts = settings.callouts
         self.calls = self.bytes = 0
+        self._most_bytes = settings.vm.memory_limit
         self._services = services
         self._allowed = AllowList(self.callouts.allow)
         self._told: set[str] = set()
@@ -44,7 +47,7 @@ class Allowance:
         """
         if self.calls >= self.callouts.max_calls:
             reason = f"{self.calls} calls are in flight, as many as callouts.max_calls allows"
-        elif self.bytes + size > self.settings.vm.memory_limit:
+        elif self.bytes + size > self._most_bytes:
             reason = f"the bodies of {self.calls} calls in flight hold as many bytes as the plugin may"
         else:
             self.calls += 1
@@ -63,4 +66,16 @@ class Allowance:
             self._is_full = False
 
     def _warn(self, message: str) -> None:
-        self._services.event(LogLevel.WARN, message, self.settings.name)
+        self._services.event(LogLevel.WARN, message, self.plugin)
+
+
+def allowance_of(settings: PluginSettings, services: Services) -> Allowance:
+    """Return the one allowance of the plugin that has these settings, for as long as it has them."""
+    key = id(settings)
+    if (found := _allowances.get(key)) is None:
+        found = _allowances[key] = Allowance(settings, services)
+        weakref.finalize(settings, _allowances.pop, key, None).atexit = False
+    return found
+
+
+_allowances: dict[int, Allowance] = {}

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from abi.types import BufferType, MapType, Status
 from host._core import ffi, lib
 from host.headers import HeaderMap
-from host.plugin.allowance import Allowance
+from host.plugin.allowance import Allowance, allowance_of
 from host.plugin.delivery import Delivery
 from host.plugin.guests import Guest, guest_of
 from host.plugin.services import CallInFlight, Timer
@@ -85,7 +85,7 @@ class HttpCall:
     @property
     def plugin(self) -> str:
         """The name of the plugin that calls."""
-        return self._allowance.settings.name
+        return self._allowance.plugin
 
     @property
     def callouts(self) -> CalloutSettings:
@@ -167,7 +167,6 @@ class HttpCalls:
         self.guest = guest
         self._tokens = Tokens(TokenKind.HTTP_CALL)
         self._in_flight: dict[int, HttpCall] = {}
-        self._allowances: dict[str, Allowance] = {}  # by the name of a plugin: several may share a VM
 
     def begin(
         self,
@@ -180,7 +179,7 @@ class HttpCalls:
     ) -> int | Status:
         """Begin a call and return its token, or why there is none. `timeout` in seconds, 0: the longest there is."""
         guest = self.guest
-        allowance = self._allowance(root)
+        allowance = allowance_of(root.key.settings, guest.services)  # several plugins may share a VM
         address = None
         if not guest.services.has_upstream(upstream):
             scheme: Scheme = "https" if headers.get(b":scheme") == b"https" else "http"
@@ -198,12 +197,6 @@ class HttpCalls:
             call.end()
             return Status.INTERNAL_FAILURE
         return token
-
-    def _allowance(self, root: RootContext) -> Allowance:
-        settings = root.key.settings
-        if (found := self._allowances.get(settings.name)) is None:
-            found = self._allowances[settings.name] = Allowance(settings, self.guest.services)
-        return found
 
     def forget(self, call: HttpCall) -> None:
         """A call is no longer in flight."""

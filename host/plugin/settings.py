@@ -54,8 +54,8 @@ class CalloutSettings:
     """What a plugin may call, beyond the configured upstreams, and how much of it.
 
     `allow`: patterns of addresses (see `host.plugin.targets`). `timeout`: seconds that a call may take at most, and
-    that one without a timeout may. `max_response_size`: bytes of a response's body. `max_calls`: calls in flight on
-    a VM. `ssl_verify`: certificates of servers are verified, by the authorities in the file
+    that one without a timeout may. `max_response_size`: bytes of a response's body. `max_calls`: calls in flight,
+    on all VMs of a worker. `ssl_verify`: certificates of servers are verified, by the authorities in the file
     `trusted_ca`, or by those of the system if it is empty.
     """
 
@@ -71,7 +71,7 @@ class CalloutSettings:
         AllowList(self.allow)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class PluginSettings:
     """What an operator says of a plugin. `reload_pause`: seconds before the second reload in a row; it doubles.
 

@@ -10,11 +10,12 @@ from abi import BufferType, MapType, Status
 from abi.pairs import decode_pairs, encode_pairs
 from abi.types import LogLevel
 from host.errors import PluginStartError
-from host.plugin.settings import Key
-from host.testing import CallFailure, CalloutSettings, HostedStream, PluginHost
+from host.plugin.settings import Isolation, Key
+from host.testing import CallFailure, CalloutSettings, ChainHost, HostedStream, PluginHost, WasmPlugin
+from host.wasm.vm import VmSettings
 from testdata.relay import script
 from tests.hostcalls.relays import OUT, PHASES, Run, exchange, start
-from tests.plugin.guests import GET, OK, POST
+from tests.plugin.guests import GET, OK, POST, wat
 
 ALL = 0xFFFFFFFF
 CALL = "proxy_http_call"
@@ -525,3 +526,35 @@ def test_an_answer_by_one_callback_leaves_the_other_calls_alone() -> None:
         assert [row[0] for row in callback(host)] == [4, 8]
         assert stream.to_client.body == b"no"
         assert host.failures == 0
+
+
+# --- who shares what
+
+
+@pytest.mark.parametrize("isolation", [Isolation.STREAM, Isolation.FILTER, Isolation.ROUTE])
+def test_the_bound_is_the_plugins_however_many_vms_it_has(isolation: Isolation) -> None:
+    """A VM for each stream must not mean a bound for each stream."""
+    allowed = CalloutSettings(max_calls=3)
+    with start(("request_headers", *call()), callouts=allowed, isolation=isolation) as host:
+        streams = [request(host) for _ in range(5)]
+        assert len(host.calls) == 3
+        streams[0].close()
+        if isolation is not Isolation.ROUTE:  # the stream's VM has gone, and its call with it
+            assert len(host.calls) == 2
+            request(host)
+            assert len(host.calls) == 3
+
+
+def test_plugins_that_share_a_vm_have_each_their_own_allowance() -> None:
+    """What one may call, another one on the same VM may not."""
+    steps = script(("request_headers", *call(b"a.test")))
+    vm = VmSettings(vm_id="both", log_level=LogLevel.TRACE)
+    chain = [
+        WasmPlugin(wat("relay"), steps, name="first", vm=vm, callouts=CalloutSettings(allow=("a.test",))),
+        WasmPlugin(wat("relay"), steps, name="second", vm=vm),
+    ]
+    with ChainHost(chain, upstreams=[]) as host:
+        assert host.plugins["first"].vm is host.plugins["second"].vm
+        host.http_stream().request_headers(GET, end_of_stream=True)
+        assert [each.plugin for each in host.calls] == ["first"]
+        assert [event.plugin for event in host.events] == ["second"]
