@@ -109,3 +109,8 @@ class Connection(Stream):
     def is_upstream_paused(self) -> bool:
         """Whether a filter holds what came from the upstream."""
         return bool(lib.sw_stream_is_paused(self.native, _UPSTREAM))
+
+    def settle(self) -> None:
+        """As of any stream; `on_ready` is told also when nothing leaves: a side may be blocked no longer."""
+        flags: int = lib.sw_stream_settle(self.native)
+        self.on_ready(self._attend(flags) if flags > _FLAGS else flags)

@@ -33,6 +33,7 @@ from host.log import Log, LogFile
 from host.metrics.table import MetricsTable, RequestCounters
 from host.reporting import Reporting
 from host.services import LoopServices
+from host.tcp.server import Rules, StreamServer
 from host.upstream.dial import TcpDialer
 from host.wasm.cache import ModuleCache
 
@@ -66,11 +67,13 @@ class Proxy:
         """
         self.config = config
         self.addresses: list[tuple[str, int]] = []
+        self.stream_addresses: list[tuple[str, int]] = []
         self._log = log
         self._cache = cache
         self._announce = announce
         self._assembly: Assembly | None = None
         self._server: Server | None = None
+        self._streams: StreamServer | None = None
         self._services: LoopServices | None = None
         self._around: Surroundings | None = None
         self._access_file: LogFile | None = None
@@ -106,7 +109,9 @@ class Proxy:
         ListenError when an address cannot be listened on.
         """
         loop = asyncio.get_running_loop()
-        bound = list(sockets) if sockets is not None else bind(self.config.listen)
+        bound = (
+            list(sockets) if sockets is not None else bind((*self.config.listen, *self.config.stream_listen))
+        )
         stores = make_stores(self.config.stores)
         if self._announce is not None:
             stores.announce = self._announce
@@ -129,13 +134,24 @@ class Proxy:
             stores.keep_only(vm_ids(self.config))  # a database may have those of an earlier configuration
             self._fetch_again_later()
             self._server = Server(self._exchange, deadlines, http_settings(self.config.http))
-            await self._server.start(bound)
+            self._streams = StreamServer(
+                self._stream_rules, deadlines, max_connections=self.config.http.worker_connections
+            )
+            count = len(self.config.listen)
+            await self._server.start(bound[:count])
+            terminates = [listen.tls for listen in self.config.stream_listen]
+            self._streams.start(zip(bound[count:], terminates, strict=True))
         except BaseException:
             for each in bound:
                 each.close()
             await self.close()
             raise
-        self.addresses = [each.getsockname()[:2] for each in bound]
+        addresses = [each.getsockname()[:2] for each in bound]
+        self.addresses, self.stream_addresses = addresses[:count], addresses[count:]
+
+    def _stream_rules(self) -> Rules:
+        assert self._assembly is not None
+        return self._assembly.stream_rules
 
     def _exchange(self, downstream: Downstream) -> Exchange:
         log = self._access_log
@@ -222,14 +238,18 @@ class Proxy:
             self._services.stores.wake(queue)
 
     async def drain(self, within: float) -> bool:
-        """Accept no more and let requests finish; returns whether all did in so many seconds."""
-        return await self._server.drain(within) if self._server is not None else True
+        """Accept no more and let requests and connections finish; returns whether all did in so many seconds."""
+        servers = [server for server in (self._server, self._streams) if server is not None]
+        return all(await asyncio.gather(*(server.drain(within) for server in servers)))
 
     async def close(self) -> None:
         """Stop at once. Idempotent."""
         if self._fetching is not None:
             self._fetching.cancel()
             self._fetching = None
+        if self._streams is not None:
+            await self._streams.close()
+            self._streams = None
         if self._server is not None:
             await self._server.close()
             self._server = None
@@ -320,7 +340,7 @@ def http_settings(limits: HttpLimits) -> HttpSettings:
 
 def check(config: Config) -> list[Problem]:
     """Compile and start every plugin with every configuration, serve nobody, and return what does not work."""
-    config = dataclasses.replace(config, listen=(), prometheus=None)
+    config = dataclasses.replace(config, listen=(), stream_listen=(), prometheus=None)
 
     async def run() -> list[Problem]:
         async with Proxy(config) as proxy:

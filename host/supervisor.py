@@ -31,7 +31,7 @@ from host.workplace import Workplace
 
 logger = logging.getLogger("sluiceway")
 
-_AT_RESTART = ("listen", "workers", "http", "log", "access_log", "prometheus")
+_AT_RESTART = ("listen", "stream_listen", "workers", "http", "log", "access_log", "prometheus")
 
 
 def serve(source: Path | Config, listen: Listen | None = None, workers: int | None = None) -> int:
@@ -74,8 +74,10 @@ class Supervisor:
         count = config.workers or len(os.sched_getaffinity(0))
         self._folder = _shared_folder(config.stores, count)
         self.config = self._with_folder(config)
-        sockets = bind_all(config.listen, count)
-        self.addresses = [Listen(*each.getsockname()[:2]) for each in sockets[0]]
+        sockets = bind_all((*config.listen, *config.stream_listen), count)
+        addresses = [Listen(*each.getsockname()[:2]) for each in sockets[0]]
+        self.addresses = addresses[: len(config.listen)]
+        self.stream_addresses = addresses[len(config.listen) :]
         self.workplaces = [Workplace(number, self, own) for number, own in enumerate(sockets)]
         self.stopping = asyncio.Event()
         self._metrics = MetricsTable()
@@ -128,8 +130,12 @@ class Supervisor:
         return dataclasses.replace(config, stores=dataclasses.replace(config.stores, path=self._folder.path))
 
     def _tell(self) -> None:
-        listed = ", ".join(f"http://{_authority(listen)}" for listen in self.addresses)
-        counts = f"routes: {len(self.config.routes)}, plugins: {len(self.config.plugins)}"
+        named = [("http", each) for each in self.addresses] + [
+            ("tcp", each) for each in self.stream_addresses
+        ]
+        listed = ", ".join(f"{scheme}://{_authority(listen)}" for scheme, listen in named)
+        routes = len(self.config.routes) + len(self.config.stream_routes)
+        counts = f"routes: {routes}, plugins: {len(self.config.plugins)}"
         if up := sum(each.is_up for each in self.workplaces):
             logger.info("serving on %s; %s, workers: %d", listed, counts, up)
             self._has_served = True

@@ -33,7 +33,7 @@ _GATEWAY = (
     "node",
     "deployment",
 )
-_RESOURCES = ("routes", "upstreams", "services", "plugin_configs", "global_rules")
+_RESOURCES = ("routes", "upstreams", "services", "plugin_configs", "global_rules", "stream_routes", "ssls")
 ROOTS = (*_GATEWAY, *_RESOURCES)
 
 

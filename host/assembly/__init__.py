@@ -9,10 +9,12 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
+from host.assembly.chains import Chains
 from host.assembly.code import ModuleLoader
 from host.assembly.imports import load_foreign_functions
 from host.assembly.plugins import Plugins, PythonFilters
 from host.assembly.routes import Routes
+from host.assembly.streams import StreamRoutes
 from host.assembly.upstreams import Upstreams
 from host.callouts import Callouts
 from host.config import Config, WasmPlugin
@@ -24,6 +26,7 @@ from host.plugin.plugin import Plugin
 from host.plugin.supplies import Supplies
 from host.router import Router
 from host.services import LoopServices
+from host.tcp.server import Rules
 from host.upstream.upstream import Dialer
 from host.wasm.cache import ModuleCache
 
@@ -55,6 +58,7 @@ class Assembly:
     config: Config
     router: Router[Route]
     unmatched: Route | None
+    stream_rules: Rules
     plugins: dict[WasmPlugin, Plugin]
     python_filters: PythonFilters
     upstreams: Upstreams
@@ -104,24 +108,27 @@ async def _assemble(
     plugins = Plugins(config, around.services, ModuleLoader(around.services, around.cache), around.supplies)
     await plugins.load(previous.plugins if previous is not None else {})
     plugins.take_over(previous.python_filters if previous is not None else {})
-    routes = Routes(config, plugins, around, upstreams)
+    chains = Chains(plugins, around.services, reverse_response=config.response_order == "reverse")
+    routes = Routes(config, plugins, chains, upstreams, around.requests)
     rules = []
     for count, route in enumerate(config.routes, 1):
         rules.append(routes.rule(route))
         if not count % _BATCH:
             await asyncio.sleep(0)
     router = await around.services.run(lambda: Router(rules))
-    unmatched = routes.unmatched()
+    streams = StreamRoutes(plugins, chains, upstreams)
+    stream_rules, unmatched = streams.rules(config), routes.unmatched()
     plugins.forget_unused()
     return Assembly(
         config,
         router,
         unmatched,
+        stream_rules,
         plugins.wasm,
         plugins.python_filters,
         upstreams,
         around.callouts,
-        list(dict.fromkeys([*problems, *plugins.problems])),
-        routes.unavailable,
+        list(dict.fromkeys([*problems, *plugins.problems, *streams.problems])),
+        [*routes.unavailable, *streams.unavailable],
         plugins.awaits_code,
     )

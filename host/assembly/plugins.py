@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from typing import TypeVar
 
 from abi.types import LogLevel
 from host.assembly.code import ModuleLoader, NotFetched
 from host.assembly.imports import import_name
 from host.config import Config, PluginUse, PythonPlugin, WasmPlugin
 from host.errors import HostError, PluginLoadError, PluginStartError, Problem
+from host.filters.connection import ConnectionFilter
 from host.filters.python import PythonFilter
 from host.filters.wasm import WasmFilter
 from host.plugin.breaker import CircuitBreaker
@@ -23,7 +25,9 @@ from host.services import LoopServices
 from host.wasm.module import Module
 from host.wasm.vm import VmSettings
 
-PythonFilters = dict[tuple[PythonPlugin, PluginUse], PythonFilter]
+AnyFilter = PythonFilter | ConnectionFilter
+PythonFilters = dict[tuple[PythonPlugin, PluginUse], AnyFilter]
+T = TypeVar("T", PythonFilter, ConnectionFilter)
 
 
 class Unusable(HostError):
@@ -46,7 +50,7 @@ class Plugins:
         self._loader = loader
         self._supplies = supplies
         self._refused: dict[str, Refused] = {}
-        self._classes: dict[str, type[PythonFilter]] = {}
+        self._classes: dict[str, type[AnyFilter]] = {}
         self._earlier: PythonFilters = {}
 
     async def load(self, earlier: dict[WasmPlugin, Plugin]) -> None:
@@ -72,6 +76,8 @@ class Plugins:
             yield from rule.plugins
         for route in self._config.routes:
             yield from route.plugins
+        for stream_route in self._config.stream_routes:
+            yield from stream_route.plugins
 
     async def _bring_up(
         self, entry: WasmPlugin, module: Module, earlier: Plugin | None, keys: list[Key]
@@ -114,15 +120,21 @@ class Plugins:
             self._note(use, str(error))
             raise Unusable(str(error)) from error
 
-    def python_filter(self, entry: PythonPlugin, use: PluginUse) -> PythonFilter:
-        """Return the filter of this use; routes share one where they share the use. Raises Unusable."""
+    def python_filter(self, entry: PythonPlugin, use: PluginUse, kind: type[T]) -> T:
+        """Return the filter of this use, of a class for such routes; routes share one where they share the use.
+
+        Raises Unusable.
+        """
         key = (entry, use)
         if (found := self.python_filters.get(key) or self._earlier.get(key)) is None:
             found = self._new_python_filter(entry, use)
+        if not isinstance(found, kind):
+            self._note(use, f"{entry.target} is no subclass of host.{kind.__name__}, which this route takes")
+            raise Unusable(f"plugin {entry.name} is for routes of another kind")
         self.python_filters[key] = found
         return found
 
-    def _new_python_filter(self, entry: PythonPlugin, use: PluginUse) -> PythonFilter:
+    def _new_python_filter(self, entry: PythonPlugin, use: PluginUse) -> AnyFilter:
         if (made_from := self._classes.get(entry.name)) is None:
             raise Unusable(f"plugin {entry.name} could not be imported")
         try:
@@ -151,11 +163,13 @@ async def _try(plugin: Plugin, keys: list[Key]) -> Refused:
     return await done
 
 
-def _python_class(entry: PythonPlugin) -> type[PythonFilter]:
+def _python_class(entry: PythonPlugin) -> type[AnyFilter]:
     """Import the class of a filter. Raises PluginLoadError, whatever the module does instead."""
     found = import_name(entry.name, entry.target, entry.search_path)
-    if not (isinstance(found, type) and issubclass(found, PythonFilter)):
-        raise PluginLoadError(entry.name, f"{entry.target} is no subclass of host.PythonFilter")
+    if not (isinstance(found, type) and issubclass(found, PythonFilter | ConnectionFilter)):
+        raise PluginLoadError(
+            entry.name, f"{entry.target} is no subclass of host.PythonFilter or host.ConnectionFilter"
+        )
     return found
 
 

@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-import weakref
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from abi.pairs import join_path
-from host.assembly.plugins import Plugins, Unusable
+from host.assembly.chains import Chains
+from host.assembly.plugins import Plugins
 from host.assembly.upstreams import Upstreams
-from host.chain import Filter, FilterChain, PhaseClass, Placed, ordered
-from host.config import Config, PluginUse, WasmPlugin
+from host.chain import Filter, FilterChain
+from host.config import Config, PluginUse, PythonPlugin
 from host.config import Route as RouteConfig
 from host.config import Upstream as UpstreamConfig
 from host.exchange import Route
-from host.filters.python import NotFound, PythonFilterAdapter, Unavailable
-from host.filters.wasm import WasmFilter
+from host.filters.python import NotFound, PythonFilter, PythonFilterAdapter, Unavailable
+from host.metrics.table import RequestCounters
 from host.router import Rule
 from host.upstream.upstream import Upstream
 
-if TYPE_CHECKING:
-    from host.assembly import Surroundings
-
-_PHASES = {"rewrite": PhaseClass.REWRITE, "access": PhaseClass.ACCESS}
 _NOWHERE = UpstreamConfig(id="", nodes=())
 
 
@@ -34,13 +29,15 @@ class Routes:
         self,
         config: Config,
         plugins: Plugins,
-        around: Surroundings,
+        chains: Chains,
         upstreams: Upstreams,
+        requests: RequestCounters,
     ) -> None:
+        """`requests`: what exchanges are counted in."""
         self.unavailable: list[str] = []
-        self._config = config
         self._plugins = plugins
-        self._around = around
+        self._chains = chains
+        self._requests = requests
         self._upstreams = upstreams
         self._global_uses = [use for rule in config.global_rules for use in rule.plugins]
 
@@ -70,31 +67,20 @@ class Routes:
 
     def _unavailable(self) -> FilterChain:
         chain = FilterChain([PythonFilterAdapter(Unavailable())])
-        chain.count_in(self._around.requests)
+        chain.count_in(self._requests)
         return chain
 
     def _chain(self, uses: tuple[PluginUse, ...], route: RouteConfig | None) -> FilterChain | None:
         """The chain of these uses behind the global ones; None where one is unusable."""
-        placed: list[Placed] = []
-        try:
-            for use, is_global in self._all_uses(uses):
-                if (found := self._placed(use, is_global)) is not None:
-                    placed.append(found)
-        except Unusable:
-            _close([each.filter for each in placed])
-            return None
-        filters = ordered(placed)
-        if route is None:
-            filters.append(PythonFilterAdapter(NotFound()))
-        chain = FilterChain(
-            filters,
-            reverse_response=self._config.response_order == "reverse",
+        chain = self._chains.make(
+            self._all_uses(uses),
+            self._native,
+            last=[PythonFilterAdapter(NotFound())] if route is None else (),
             hold_response_head=route is None or not route.trust_content_length,
             properties=_properties(route),
         )
-        chain.count_in(self._around.requests)
-        # The last holder may be the garbage collector, on any thread and in the midst of anything: not now, then.
-        weakref.finalize(chain, self._around.services.soon, lambda: _close(filters)).atexit = False
+        if chain is not None:
+            chain.count_in(self._requests)
         return chain
 
     def _all_uses(self, own: tuple[PluginUse, ...]) -> Iterator[tuple[PluginUse, bool]]:
@@ -103,34 +89,15 @@ class Routes:
         for use in own:
             yield use, False
 
-    def _placed(self, use: PluginUse, is_global: bool) -> Placed | None:
-        """The filter of this use; None where its plugin did not come up, and requests pass it by."""
-        entry = self._plugins.entries[use.name]
-        if isinstance(entry, WasmPlugin):
-            try:
-                filter_: Filter = self._plugins.wasm_filter(entry, use)
-            except Unusable:
-                if entry.failure_policy == "fail_open":
-                    return None
-                raise
-        else:
-            filter_ = PythonFilterAdapter(
-                self._plugins.python_filter(entry, use), access_logger=use.access_logger
-            )
-        priority = entry.priority if use.priority is None else use.priority
-        return Placed(filter_, priority, _PHASES[entry.http_request_phase], is_global)
+    def _native(self, entry: PythonPlugin, use: PluginUse) -> Filter:
+        found = self._plugins.python_filter(entry, use, PythonFilter)
+        return PythonFilterAdapter(found, access_logger=use.access_logger)
 
     def _upstream(self, route: RouteConfig | None) -> Upstream:
         config = route.upstream if route is not None and route.upstream is not None else _NOWHERE
         if route is not None and route.timeout is not None:
             config = dataclasses.replace(config, timeout=route.timeout)
         return self._upstreams.of(config)
-
-
-def _close(filters: list[Filter]) -> None:
-    for filter_ in filters:
-        if isinstance(filter_, WasmFilter):
-            filter_.close()
 
 
 def _properties(route: RouteConfig | None) -> dict[bytes, bytes]:

@@ -57,7 +57,7 @@ class Upstreams:
             [Node(node.host, node.port, node.weight) for node in config.nodes],
             self._around.deadlines,
             dialer,
-            scheme=config.scheme,
+            scheme="https" if config.scheme == "https" else "http",
             connect_timeout=config.timeout.connect,
             send_timeout=config.timeout.send,
             read_timeout=config.timeout.read,

@@ -13,6 +13,7 @@ from typing import Any
 from host.config.model import (
     AccessLogConfig,
     Callouts,
+    Certificate,
     CircuitBreaker,
     Config,
     ForeignFunction,
@@ -31,6 +32,8 @@ from host.config.model import (
     Recycle,
     Route,
     StatsTag,
+    StreamListen,
+    StreamRoute,
     Timeout,
     Upstream,
     UpstreamTls,
@@ -65,6 +68,7 @@ def json_schema() -> dict[str, Any]:
 __all__ = [
     "AccessLogConfig",
     "Callouts",
+    "Certificate",
     "CircuitBreaker",
     "Config",
     "ForeignFunction",
@@ -83,6 +87,8 @@ __all__ = [
     "Recycle",
     "Route",
     "StatsTag",
+    "StreamListen",
+    "StreamRoute",
     "Timeout",
     "Upstream",
     "UpstreamTls",

@@ -44,6 +44,13 @@ class Listen:
     port: int
 
 
+@dataclass(frozen=True, slots=True)
+class StreamListen(Listen):
+    """An address of TCP connections. `tls`: it is terminated here, with one of the certificates."""
+
+    tls: bool = False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Callouts:
     """What a plugin may call beyond the configured upstreams, and how much of it.
@@ -205,6 +212,7 @@ class Upstream:
 
     `name`: plugins call it by this or by its id. `retries`: further tries on other nodes, or None for one less than
     there are nodes. `pass_host`: the Host that the upstream sees is the client's, the node's, or `upstream_host`.
+    `scheme`: `tcp` and `tls` are for stream routes.
     """
 
     id: str
@@ -213,7 +221,7 @@ class Upstream:
     retries: int | None = None
     pass_host: PassHost = "pass"
     upstream_host: str = ""
-    scheme: Literal["http", "https"] = "http"
+    scheme: Literal["http", "https", "tcp", "tls"] = "http"
     tls: UpstreamTls = UpstreamTls()
     keepalive_pool: KeepalivePool = KeepalivePool()
     name: str = ""
@@ -240,6 +248,40 @@ class Route:
     plugins: tuple[PluginUse, ...] = ()
     enable_websocket: bool = False
     trust_content_length: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamRoute:
+    """Which TCP connections go where, through which plugins. What is empty or None matches all.
+
+    `server_addr` and `server_port`: what the client connected to. `remote_addr`: an address or range of clients.
+    `sni`: the name in the TLS handshake, or `*.example.com`.
+    """
+
+    id: str
+    upstream: Upstream | None = None
+    server_addr: str = ""
+    server_port: int | None = None
+    remote_addr: str = ""
+    sni: str = ""
+    name: str = ""
+    plugins: tuple[PluginUse, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Certificate:
+    """A certificate of TLS listeners, for clients that ask for one of `snis`. All but names are PEM texts.
+
+    `client_ca`: clients must have a certificate of it, with `client_depth` others in between at most.
+    """
+
+    id: str
+    snis: tuple[str, ...]
+    cert: str = field(repr=False)
+    key: str = field(repr=False)
+    client_ca: str = field(default="", repr=False)
+    client_depth: int = 1
+    protocols: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,6 +360,7 @@ class Config:
     not."""
 
     listen: tuple[Listen, ...] = (Listen("0.0.0.0", 9080),)
+    stream_listen: tuple[StreamListen, ...] = ()
     workers: int = 0
     shutdown_timeout: float = 240.0
     http: HttpLimits = field(default_factory=HttpLimits)
@@ -332,3 +375,5 @@ class Config:
     global_rules: tuple[GlobalRule, ...] = ()
     routes: tuple[Route, ...] = ()
     upstreams: tuple[Upstream, ...] = ()
+    stream_routes: tuple[StreamRoute, ...] = ()
+    certificates: tuple[Certificate, ...] = ()

@@ -19,6 +19,7 @@ from host.config.apisix_plugins import APISIX_PLUGINS
 from host.config.document import Document, escape
 from host.config.schema.scalars import parse_id
 from host.errors import Problem
+from host.tls.contexts import TlsError, server_tls
 
 Place = tuple[str | int, ...]
 
@@ -28,8 +29,11 @@ REFERENCES: Final = {
     "plugin_config_id": "plugin_configs",
 }
 CODE: Final = ("file", "url", "inline_bytes")
-LISTS: Final = ("routes", "upstreams", "services", "plugin_configs", "global_rules")
-SOURCES: Final = {"routes": ("plugins", "upstream", "upstream_id", "service_id", "plugin_config_id")}
+LISTS: Final = ("routes", "upstreams", "services", "plugin_configs", "global_rules", "stream_routes", "ssls")
+SOURCES: Final = {
+    "routes": ("plugins", "upstream", "upstream_id", "service_id", "plugin_config_id"),
+    "stream_routes": ("upstream", "upstream_id"),
+}
 """By list: keys of which an entry must have one to be of use."""
 
 
@@ -56,6 +60,7 @@ def check(gateway: Document, resources: Document) -> Iterator[Problem]:
     yield from _check_ids(resources)
     yield from _check_upstreams(resources)
     yield from _check_uses(resources, kinds)
+    yield from _check_streams(gateway, resources)
 
 
 def entry_id(entry: dict[str, Any], index: int) -> str | None:
@@ -183,12 +188,44 @@ def _check_ids(resources: Document) -> Iterator[Problem]:
 
 def _check_upstreams(resources: Document) -> Iterator[Problem]:
     """`pass_host: rewrite` needs the host to write, as APISIX asks for it."""
-    for key in ("upstreams", "routes", "services"):
+    for key in ("upstreams", "routes", "services", "stream_routes"):
         for index, entry in _entries(resources.root.value, key):
             place: Place = (key, index) if key == "upstreams" else (key, index, "upstream")
             upstream = entry if key == "upstreams" else entry.get("upstream")
             if _get(upstream, "pass_host") == "rewrite" and _get(upstream, "upstream_host") is None:
                 yield resources.problem((*place, "pass_host"), "'rewrite' needs 'upstream_host' beside it")
+
+
+def _check_streams(gateway: Document, resources: Document) -> Iterator[Problem]:
+    """Routes and nodes speak the same protocol, TLS listeners have certificates, and these can be used."""
+    streams = {"tcp", "tls"}
+    shared = {
+        entry_id(entry, index): entry.get("scheme")
+        for index, entry in _entries(resources.root.value, "upstreams")
+    }
+    for key in ("routes", "services"):
+        for index, entry in _entries(resources.root.value, key):
+            if _get(entry.get("upstream"), "scheme") in streams:
+                yield resources.problem(
+                    (key, index, "upstream", "scheme"), "is for upstreams of stream_routes"
+                )
+            elif isinstance(own := entry.get("upstream_id"), str | int) and shared.get(str(own)) in streams:
+                yield resources.problem(
+                    (key, index, "upstream_id"), "its scheme is for upstreams of stream_routes"
+                )
+    listeners = _get(_get(_get(gateway.root.value, "apisix"), "stream_proxy"), "tcp")
+    for at, listen in enumerate(listeners if isinstance(listeners, list) else ()):
+        if _get(listen, "tls") is True and not any(_entries(resources.root.value, "ssls")):
+            message = "needs a certificate, and there are no ssls"
+            yield gateway.problem(("apisix", "stream_proxy", "tcp", at, "tls"), message)
+    for index, entry in _entries(resources.root.value, "ssls"):
+        client = _get(entry.get("client"), "ca") or ""
+        texts = [str(text) for text in (entry.get("cert"), entry.get("key"), client)]
+        if "-----BEGIN " in texts[0] and "-----BEGIN " in texts[1]:
+            try:
+                server_tls(texts[0], texts[1], client_ca=texts[2])
+            except TlsError as error:
+                yield resources.problem(("ssls", index), str(error))
 
 
 def _check_uses(resources: Document, kinds: dict[str, str]) -> Iterator[Problem]:

@@ -16,12 +16,14 @@ from typing import Any
 from host.code.remote import Remote
 from host.config import model
 from host.config import stores as model_stores
+from host.config.schema import Resources
 from host.config.schema.callouts import Callouts
 from host.config.schema.code import PluginCode
 from host.config.schema.gateway import Apisix, Gateway, Nginx, NginxHttp, Python, Ssl, Wasm
-from host.config.schema.resources import Resources, Route, Service, Timeout, Upstream, Uses
+from host.config.schema.resources import Route, Service, Timeout, Upstream, Uses
 from host.config.schema.scalars import parse_address
 from host.config.schema.stores import Stores
+from host.config.schema.streams import Certificate, StreamListen, StreamProxy, StreamRoute
 
 PlaceOf = Callable[[tuple[str | int, ...]], model.Place]
 """Tells where the value of a path stands."""
@@ -39,7 +41,10 @@ def resolve(
     routes = _Routes(resources, trusted, resources_place)
     workers = gateway.workers if gateway.workers is not None else nginx.worker_processes
     return model.Config(
-        listen=_listen(gateway.apisix),
+        listen=_listen(gateway.apisix) if gateway.apisix.proxy_mode != "stream" else (),
+        stream_listen=_stream_listen(gateway.apisix.stream_proxy)
+        if "stream" in gateway.apisix.proxy_mode
+        else (),
         workers=workers or 0,
         shutdown_timeout=nginx.worker_shutdown_timeout,
         http=_http(nginx),
@@ -70,6 +75,12 @@ def resolve(
             for index, rule in enumerate(resources.global_rules)
         ),
         routes=routes.all(),
+        stream_routes=routes.all_streams(resources.stream_routes),
+        certificates=tuple(
+            _certificate(entry, entry.id or _position(index))
+            for index, entry in enumerate(resources.ssls)
+            if entry.status
+        ),
         upstreams=routes.upstreams(),
     )
 
@@ -117,6 +128,28 @@ def _listen(apisix: Apisix) -> tuple[model.Listen, ...]:
     return tuple(
         model.Listen("0.0.0.0", entry) if isinstance(entry, int) else model.Listen(entry.ip, entry.port)
         for entry in ports
+    )
+
+
+def _stream_listen(proxy: StreamProxy | None) -> tuple[model.StreamListen, ...]:
+    return tuple(
+        model.StreamListen(*entry.addr, entry.tls)
+        if isinstance(entry, StreamListen)
+        else model.StreamListen(*entry)
+        for entry in (proxy.tcp if proxy is not None else ())
+    )
+
+
+def _certificate(entry: Certificate, own_id: str) -> model.Certificate:
+    client = entry.client
+    return model.Certificate(
+        id=own_id,
+        snis=tuple(entry.snis or [entry.sni or ""]),
+        cert=entry.cert,
+        key=entry.key,
+        client_ca=client.ca if client is not None else "",
+        client_depth=client.depth if client is not None else 1,
+        protocols=tuple(entry.ssl_protocols or ()),
     )
 
 
@@ -237,8 +270,17 @@ def _timeout(timeout: Timeout) -> model.Timeout:
     return model.Timeout(timeout.connect, timeout.send, timeout.read)
 
 
-def _upstream(upstream: Upstream, own_id: str, trusted: Path | None) -> model.Upstream:
+_STREAM_TIMEOUT = Timeout(connect=60.0, send=600.0, read=600.0)
+"""nginx's proxy_timeout, where nothing else is said."""
+
+
+def _upstream(
+    upstream: Upstream, own_id: str, trusted: Path | None, *, is_stream: bool = False
+) -> model.Upstream:
     default_port = 443 if upstream.scheme == "https" else 80
+    timeout = upstream.timeout
+    if is_stream and "timeout" not in upstream.model_fields_set:
+        timeout = _STREAM_TIMEOUT
     if isinstance(upstream.nodes, dict):
         nodes = tuple(
             model.Node(*parse_address(address, default_port), weight)
@@ -252,12 +294,12 @@ def _upstream(upstream: Upstream, own_id: str, trusted: Path | None) -> model.Up
     return model.Upstream(
         id=own_id,
         nodes=nodes,
-        timeout=_timeout(upstream.timeout),
+        timeout=_timeout(timeout),
         retries=upstream.retries,
         pass_host=upstream.pass_host,
         upstream_host=upstream.upstream_host or "",
         scheme=upstream.scheme,
-        tls=model.UpstreamTls(upstream.tls.verify, trusted if upstream.scheme == "https" else None),
+        tls=model.UpstreamTls(upstream.tls.verify, trusted if upstream.scheme in ("https", "tls") else None),
         keepalive_pool=model.KeepalivePool(pool.size, pool.idle_timeout, pool.requests),
         name=upstream.name or "",
     )
@@ -270,9 +312,11 @@ class _Routes:
         self._place_of = place_of
         self._trusted = trusted
         self._routes = resources.routes
+        self._shared = {
+            upstream.id or _position(index): upstream for index, upstream in enumerate(resources.upstreams)
+        }
         self._upstreams = {
-            (own := upstream.id or _position(index)): _upstream(upstream, f"upstreams/{own}", trusted)
-            for index, upstream in enumerate(resources.upstreams)
+            own: _upstream(upstream, f"upstreams/{own}", trusted) for own, upstream in self._shared.items()
         }
         self._services = {
             service.id or _position(index): (index, service)
@@ -295,6 +339,30 @@ class _Routes:
             self._route(route, index, route.id or _position(index))
             for index, route in enumerate(self._routes)
             if route.status
+        )
+
+    def all_streams(self, entries: list[StreamRoute]) -> tuple[model.StreamRoute, ...]:
+        return tuple(
+            self._stream_route(entry, index, entry.id or _position(index))
+            for index, entry in enumerate(entries)
+        )
+
+    def _stream_route(self, entry: StreamRoute, at: int, own_id: str) -> model.StreamRoute:
+        scope = f"stream_routes/{own_id}"
+        upstream, upstream_id = entry.upstream, scope
+        if entry.upstream_id is not None:
+            upstream, upstream_id = self._shared[entry.upstream_id], f"upstreams/{entry.upstream_id}"
+        return model.StreamRoute(
+            id=own_id,
+            name=entry.name or "",
+            server_addr=entry.server_addr or "",
+            server_port=entry.server_port,
+            remote_addr=entry.remote_addr or "",
+            sni=entry.sni or "",
+            upstream=None
+            if upstream is None
+            else _upstream(upstream, upstream_id, self._trusted, is_stream=True),
+            plugins=_uses(self._place_of, (entry.plugins, scope, ("stream_routes", at))),
         )
 
     def _upstream_of(self, entry: Route | Service, own_id: str) -> model.Upstream | None:

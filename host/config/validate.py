@@ -29,6 +29,8 @@ Place = tuple[str | int, ...]
 EITHER: Final[dict[str, tuple[tuple[tuple[str, ...], bool], ...]]] = {
     "routes": ((("uri", "uris"), True), (("host", "hosts"), False), (("upstream", "upstream_id"), False)),
     "services": ((("upstream", "upstream_id"), False),),
+    "stream_routes": ((("upstream", "upstream_id"), False),),
+    "ssls": ((("snis", "sni"), True),),
 }
 """By list: keys of which an entry has at most one, and whether it must have one."""
 

@@ -10,7 +10,7 @@ from host.config.schema.scalars import describe
 
 KNOWN_VALUES: Final = {
     "type": ("chash", "ewma", "least_conn"),
-    "scheme": ("grpc", "grpcs", "tcp", "tls", "udp", "kafka"),
+    "scheme": ("grpc", "grpcs", "udp", "kafka"),
     "role": ("control_plane",),
     "config_provider": ("etcd", "xds", "json", "control_plane"),
     "config_center": ("etcd", "xds", "json"),

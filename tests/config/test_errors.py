@@ -108,7 +108,7 @@ GATEWAY = [
         ],
     ),
     ("etcd: {}", ["c.yaml:1: etcd: known to APISIX, not served by Sluiceway: etcd"]),
-    ("ssls: []", ["c.yaml:1: ssls: known to APISIX, not served by Sluiceway: ssls"]),
+    ("secrets: []", ["c.yaml:1: secrets: known to APISIX, not served by Sluiceway: secrets"]),
     (
         "nginx_config:\n  http:\n    client_header_timeout: 1 minute\n    keepalive_timeout: -1\n"
         "    client_body_timeout: 0\n    client_max_body_size: 1kb\n    max_headers: 1.5\n    send_timeout: 100h",

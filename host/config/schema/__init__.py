@@ -6,13 +6,6 @@ Models of pydantic, used to validate and to make the JSON Schema and nothing els
 
 from host.config.schema.base import FORMS, Strict
 from host.config.schema.gateway import Gateway
-from host.config.schema.resources import Resource, Resources
-
-
-class Whole(Gateway, Resources):
-    """The top level of a single file that holds all."""
-
-    known_to_apisix = Gateway.known_to_apisix | Resources.known_to_apisix
-
+from host.config.schema.whole import Resource, Resources, Whole
 
 __all__ = ["FORMS", "Gateway", "Resource", "Resources", "Strict", "Whole"]

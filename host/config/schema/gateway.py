@@ -25,6 +25,7 @@ from host.config.schema.scalars import (
     bad_value,
 )
 from host.config.schema.stores import Stores
+from host.config.schema.streams import StreamProxy
 from host.config.schema.vm import CapabilityRestriction, CircuitBreaker, IsolationMode, Recycle, VmConfig
 from host.log.format import DEFAULT as DEFAULT_FORMAT
 from host.log.format import parse_format
@@ -64,7 +65,7 @@ class Apisix(Strict):
     known_to_apisix = words(
         "enable_dev_mode enable_reuseport enable_ipv6 enable_http2 show_upstream_status_in_response_header "
         "proxy_protocol enable_server_tokens extra_lua_path extra_lua_cpath lua_module_hook proxy_cache "
-        "proxy_mode delete_uri_tail_slash normalize_uri_like_servlet stream_proxy dns_resolver "
+        "delete_uri_tail_slash normalize_uri_like_servlet dns_resolver "
         "dns_resolver_valid resolver_timeout enable_resolv_search_opt enable_control control events "
         "data_encryption status lru disable_sync_configuration_during_start worker_startup_time_threshold "
         "disable_upstream_healthcheck trusted_addresses admin_key allow_admin port_admin https_admin id "
@@ -86,6 +87,13 @@ class Apisix(Strict):
         by_form("a port, or a list of ports and of mappings {ip, port}", "integer", "list"),
     ] = Field(
         default=9080, description="Where clients connect: a port, or a list of ports and of `{ip, port}`."
+    )
+    proxy_mode: Literal["http", "stream", "http&stream"] = Field(
+        default="http",
+        description="Which of the listeners there are: `node_listen`, `stream_proxy`, or both.",
+    )
+    stream_proxy: StreamProxy | None = Field(
+        default=None, description="Where clients of `stream_routes` connect."
     )
     ssl: Ssl = Field(
         default=Ssl(), description="TLS towards upstreams, and towards servers that plugins call."

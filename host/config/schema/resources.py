@@ -108,8 +108,11 @@ class Upstream(Described):
         description="The Host that nodes see: the client's, the node's own, or `upstream_host`.",
     )
     upstream_host: Host | None = Field(default=None, description="With `pass_host: rewrite`.")
-    scheme: Literal["http", "https"] = Field(default="http", description="The protocol towards the nodes.")
-    tls: UpstreamTls = Field(default=UpstreamTls(), description="With `scheme: https`.")
+    scheme: Literal["http", "https", "tcp", "tls"] = Field(
+        default="http",
+        description="The protocol towards the nodes. `tcp` and `tls` are for `stream_routes`, where `http` is TCP too.",
+    )
+    tls: UpstreamTls = Field(default=UpstreamTls(), description="With `scheme: https` and `tls`.")
     keepalive_pool: KeepalivePool = Field(
         default=KeepalivePool(), description="Idle connections that are kept."
     )
@@ -197,20 +200,3 @@ class PluginConfig(Described):
 
 class GlobalRule(Described):
     plugins: Uses = Field(description=_USES + " They run for every request, before the route's own.")
-
-
-class Resources(Strict):
-    """The top level of `apisix.yaml`."""
-
-    known_to_apisix = words(
-        "consumers consumer_groups credentials plugins plugin_metadata protos secrets ssls stream_routes"
-    )
-
-    routes: list[Route] = Field(default=[], description="Which requests go where, through which plugins.")
-    upstreams: list[Upstream] = Field(default=[], description="Servers that several routes share.")
-    services: list[Service] = Field(default=[], description="What several routes have in common.")
-    plugin_configs: list[PluginConfig] = Field(default=[], description="Plugins that several routes share.")
-    global_rules: list[GlobalRule] = Field(default=[], description="Plugins for every request.")
-
-
-Resource = Route | Upstream | Service | PluginConfig | GlobalRule
