@@ -61,4 +61,10 @@ class ModuleLoader:
             code = read_file(entry.file) if entry.file is not None else entry.inline
         if entry.verification_key:
             verify(code, entry.verification_key)
-        return Module.of(code, self._cache, known, metered=entry.callback_fuel > 0)
+        return Module.of(
+            code,
+            self._cache,
+            known,
+            metered=entry.callback_fuel > 0,
+            for_snapshots=entry.snapshot,
+        )

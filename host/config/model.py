@@ -89,6 +89,7 @@ class CircuitBreaker:
 class WasmPlugin:
     """A module under a name that routes enable it by; it is in `file`, in `inline`, or fetched from `remote`.
 
+    `snapshot`: further VMs begin as copies of the first one that has taken its configurations.
     `verification_key`: the Ed25519 public key (32 bytes) that the module must be signed for; empty: any module.
     `http_request_phase`: plugins of `rewrite` run before all of `access`. `vm_configuration` is what proxy_on_vm_start
     reads, `environment` what the module sees through WASI. `callback_timeout` is CPU time of one callback,
@@ -116,6 +117,7 @@ class WasmPlugin:
     callback_fuel: int = 0
     callback_timeout: float = 0.010
     start_timeout: float = 5.0
+    snapshot: bool = False
     max_memory_size: int = 128 * MIB
     max_request_body_size: int = 1 * MIB
     max_response_body_size: int = 1 * MIB

@@ -17,5 +17,6 @@
 #include "native.h"
 #include "shared_calls.h"
 #include "shared_data.h"
+#include "snapshot.h"
 #include "stream.h"
 #include "vm.h"

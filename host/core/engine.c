@@ -4,6 +4,7 @@
 #include <dlfcn.h>
 
 sw_engine_api sw_engine;
+bool sw_engine_maps_memories;
 
 const char *sw_engine_load(const char *path) {
     void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
@@ -13,5 +14,6 @@ const char *sw_engine_load(const char *path) {
     if (!sw_engine.name) return #name;
     SW_ENGINE_FUNCTIONS(SW_LOOK_UP)
 #undef SW_LOOK_UP
+    sw_engine_maps_memories = true;
     return NULL;
 }

@@ -44,8 +44,19 @@ typedef union {
     uint8_t v128[16];
     void *reference;
 } wasmtime_val_raw_t;
+typedef struct {
+    uint8_t kind;
+    union {
+        int32_t i32;
+        int64_t i64;
+        float f32;
+        double f64;
+        uint8_t v128[16];
+        struct { uint64_t store_id; uint32_t private1, private2, private3; } reference;
+    } of;
+} wasmtime_val_t;
 
-enum { WASMTIME_EXTERN_FUNC = 0, WASMTIME_EXTERN_MEMORY = 3 };
+enum { WASMTIME_EXTERN_FUNC = 0, WASMTIME_EXTERN_GLOBAL = 1, WASMTIME_EXTERN_MEMORY = 3 };
 enum { WASMTIME_TRAP_CODE_OUT_OF_FUEL = 11 };
 enum { WASM_I32 = 0, WASM_I64 = 1, WASM_F32 = 2, WASM_F64 = 3 };
 
@@ -87,6 +98,11 @@ typedef wasmtime_error_t *(*sw_epoch_callback)(const wasmtime_context_t *, void 
       (wasmtime_context_t *, const wasmtime_func_t *, wasmtime_val_raw_t *, size_t, wasm_trap_t **))                    \
     X(uint8_t *, wasmtime_memory_data, (wasmtime_context_t *, const wasmtime_memory_t *))                               \
     X(size_t, wasmtime_memory_data_size, (const wasmtime_context_t *, const wasmtime_memory_t *))                       \
+    X(wasmtime_error_t *, wasmtime_memory_grow,                                                                         \
+      (wasmtime_context_t *, const wasmtime_memory_t *, uint64_t, uint64_t *))                                          \
+    X(void, wasmtime_global_get, (wasmtime_context_t *, const wasmtime_global_t *, wasmtime_val_t *))                   \
+    X(wasmtime_error_t *, wasmtime_global_set,                                                                          \
+      (wasmtime_context_t *, const wasmtime_global_t *, const wasmtime_val_t *))                                        \
     X(wasm_trap_t *, wasmtime_trap_new, (const char *, size_t))                                                         \
     X(wasmtime_error_t *, wasmtime_error_new, (const char *))                                                           \
     X(void, wasmtime_error_message, (const wasmtime_error_t *, wasm_byte_vec_t *))                                      \
@@ -105,6 +121,8 @@ typedef struct { SW_ENGINE_FUNCTIONS(SW_DECLARE) } sw_engine_api;
 #undef SW_DECLARE
 
 extern sw_engine_api sw_engine;
+/* Whether a memory is a mapping of its own, as the real engine's are, so that pages can be mapped over it. */
+extern bool sw_engine_maps_memories;
 
 /* Fills the table from the library at `path`. NULL = done, else the name of the first missing symbol or the loader's error. */
 const char *sw_engine_load(const char *path);

@@ -52,6 +52,8 @@ const sw_hostcall sw_hostcall_table[SW_HOSTCALLS] = {
 };
 #undef ROW
 
+_Static_assert(SW_HOSTCALLS <= 64, "used_hostcalls has a bit for each");
+
 /* A start section runs before the instance is there to be asked for its memory (AssemblyScript's top-level code). */
 static void note_memory(sw_vm *vm, wasmtime_caller_t *caller) {
     wasmtime_extern_t item;
@@ -95,6 +97,7 @@ wasm_trap_t *sw_enter_hostcall(void *data, wasmtime_caller_t *caller, wasmtime_v
     const sw_import *import = data;
     sw_vm *vm = vm_of(caller);
     if (vm->allowed != SW_ANY_CALL && !is_allowed(vm, import)) return outcome(vm);
+    vm->used_hostcalls |= UINT64_C(1) << import->index;
     sw_hostcall function = sw_hostcall_table[import->index];
     int32_t result = function ? function(vm, values) : SW_UNIMPLEMENTED;
     finish(vm, SW_TRACE_HOSTCALL, import, values, count, result);

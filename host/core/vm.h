@@ -79,6 +79,7 @@ struct sw_vm {
     size_t due_memory;                /* bytes */
     bool ticks_changed;               /* some plugin context's tick period, since it was last asked for */
     uint64_t calls, hostcalls;
+    uint64_t used_hostcalls;          /* bit by row of abi.HOSTCALLS: those that the guest has called */
     const char *calling;              /* name of the outermost callback, for failures */
     sw_buffer failure;                /* why the VM failed, with the backtrace; empty otherwise */
     uint8_t failure_kind;

@@ -10,11 +10,13 @@ from host.errors import PluginStartError
 from host.plugin import hostcalls as hostcalls
 from host.plugin import shared_data
 from host.plugin.context import RootContext, StartRefused
+from host.plugin.copies import Copies, VmCopy
 from host.plugin.guests import Guest
 from host.plugin.metrics import account_of
 from host.plugin.services import Services
 from host.plugin.settings import PluginSettings, RootKey
 from host.wasm.module import Module
+from host.wasm.snapshot import Snapshot
 from host.wasm.vm import GuestFailed, WasmVM
 
 
@@ -46,14 +48,23 @@ class Tried:
     refused: dict[RootKey, PluginStartError] = field(default_factory=dict)
 
 
-def build(settings: PluginSettings, module: Module, services: Services, keys: Iterable[RootKey]) -> Built:
+def build(
+    settings: PluginSettings,
+    module: Module,
+    services: Services,
+    keys: Iterable[RootKey],
+    copies: Copies | None = None,
+) -> Built:
     """Return a running VM with a root for each key that the guest accepts.
 
-    A key whose configuration traps costs the VM: it is built again without that key. Raises PluginStartError when the
-    guest does not even start.
+    A key whose configuration traps costs the VM: it is built again without that key. `copies`: where a VM that has
+    been built with these keys before may be found, and is kept. Raises PluginStartError when the guest does not even
+    start.
     """
     refused: dict[RootKey, PluginStartError] = {}
     wanted = dict.fromkeys(keys)
+    if copies is not None and (copy := copies.find(wanted)) is not None:
+        return _restore(settings, module, services, copy)
     while True:
         try:
             built = _start(settings, module, services)
@@ -64,6 +75,8 @@ def build(settings: PluginSettings, module: Module, services: Services, keys: It
             if refusal is not None:
                 refused[key] = refusal
         if not built.vm.is_failed:
+            if copies is not None and not refused:
+                copies.take(settings.name, built.vm, built.roots)
             built.vm.serve()
             built.refused = refused
             return built
@@ -84,9 +97,23 @@ def configure(built: Built, key: RootKey) -> PluginStartError | None:
     return None
 
 
-def _start(settings: PluginSettings, module: Module, services: Services) -> Built:
+def _restore(settings: PluginSettings, module: Module, services: Services, copy: VmCopy) -> Built:
+    built = _start(settings, module, services, copy.snapshot)
+    for key, copied in copy.roots.items():
+        built.roots[key] = RootContext(built.guest, built.vm, key, copied)
+    copy.snapshot.finish(built.vm)
+    built.vm.serve()
+    return built
+
+
+def _start(
+    settings: PluginSettings, module: Module, services: Services, snapshot: Snapshot | None = None
+) -> Built:
     guest = Guest(settings, services)
-    vm = WasmVM(module, settings.vm, guest.serial, account_of(services.metrics, settings.name))
+    account = account_of(services.metrics, settings.name)
+    vm = WasmVM(
+        module, settings.vm, guest.serial, account, snapshot.pointer if snapshot is not None else None
+    )
     guest.hold(vm)
     shared_data.prepare(guest, module)
     return Built(guest, vm)

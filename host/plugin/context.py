@@ -12,6 +12,7 @@ from contextlib import suppress
 from typing import Any
 
 from host._core import ffi, lib
+from host.plugin.copies import RootCopy
 from host.plugin.delivery import Delivery
 from host.plugin.guests import Guest
 from host.plugin.services import Services, Timer
@@ -27,11 +28,15 @@ class StartRefused(Exception):
 class RootContext:
     """A plugin context on one VM: the guest's side of a `PluginContext`."""
 
-    def __init__(self, guest: Guest, vm: WasmVM, key: RootKey) -> None:
+    def __init__(self, guest: Guest, vm: WasmVM, key: RootKey, copied: RootCopy | None = None) -> None:
         """Create, start and configure it on the guest's VM (in that order: context_create, vm_start, configure).
+
+        `copied`: the VM is a copy, whose guest has done all this under that id.
 
         Raises GuestFailed when the guest traps, StartRefused when it says no.
         """
+        if copied is not None:
+            lib.sw_vm_set_next_id(vm.pointer, copied.id)
         self.guest, self.vm, self.key = guest, vm, key
         self.is_hurried = False
         self.pointer = _new_native(vm, key)
@@ -41,15 +46,21 @@ class RootContext:
         self._is_asked = False
         guest.root_begins(self.id, self)
         try:
-            vm.call("proxy_on_context_create", self.pointer, self.id, 0)
-            self._ask("proxy_on_vm_start", len(vm.settings.configuration))
-            self._ask("proxy_on_configure", len(key.key.configuration))
+            if copied is None:
+                self._start(len(key.key.configuration))
+            elif copied.tick_period:
+                lib.sw_context_set_tick_period(self.pointer, copied.tick_period)
         except BaseException:
             guest.root_ended(self.id)
             lib.sw_context_delete_root(self.pointer)  # here and now: this thread goes on with the VM
             raise
         self._finalizer = weakref.finalize(self, _forgotten.append, self.pointer)
         self._finalizer.atexit = False
+
+    def _start(self, configuration_size: int) -> None:
+        self.vm.call("proxy_on_context_create", self.pointer, self.id, 0)
+        self._ask("proxy_on_vm_start", len(self.vm.settings.configuration))
+        self._ask("proxy_on_configure", configuration_size)
 
     def _ask(self, callback: str, size: int) -> None:
         if self.vm.call(callback, self.pointer, self.id, size) == 0:
@@ -79,6 +90,11 @@ class RootContext:
         self._period = int(period)
         if self._period:
             self._timer = services.call_later(self._period / 1000, lambda: self._tick(services, after))
+
+    @property
+    def tick_period(self) -> int:
+        """The period that the guest has set, in milliseconds; 0: none."""
+        return int(lib.sw_context_tick_period(self.pointer))
 
     @property
     def is_ticking(self) -> bool:

@@ -19,6 +19,7 @@ from host.plugin import lines
 from host.plugin.backoff import Backoff
 from host.plugin.build import Built, Tried, build
 from host.plugin.context import PluginContext, free_forgotten
+from host.plugin.copies import Copies
 from host.plugin.counts import Counts
 from host.plugin.failures import Failures
 from host.plugin.lease import Lease
@@ -50,6 +51,7 @@ class StreamVms:
         )
         self._module = module
         self._services = services
+        self._copies = Copies(module, services)
         self._failures = Failures(settings, services)
         self._backoff = Backoff(settings.reload_pause, settings.longest_reload_pause)
         self._contexts: dict[RootKey, PluginContext] = {}
@@ -116,13 +118,15 @@ class StreamVms:
             result.free()
             done(Tried({key: error for key, error in result.refused.items() if key in new}))
 
-        self._services.in_background(lambda: build(self._settings, self._module, self._services, new), tried)
+        self._services.in_background(
+            lambda: build(self._settings, self._module, self._services, new, self._copies), tried
+        )
 
     def add(self, key: RootKey, context: PluginContext) -> None:
         """Give VMs to streams of this context. Raises PluginStartError when the guest refuses the configuration."""
         if key not in self._accepted:
             try:
-                built = build(self._settings, self._module, self._services, [key])
+                built = build(self._settings, self._module, self._services, [key], self._copies)
             finally:
                 lines.deliver()
             if key in built.refused:
@@ -189,11 +193,13 @@ class StreamVms:
             lease.free()
 
     def _build_now(self, roots: Roots) -> Lease | None:
-        if self._is_closed or self._services.now() < self._not_before or not self._slow.isdisjoint(roots):
+        if self._is_closed or self._services.now() < self._not_before:
+            return None
+        if not self._slow.isdisjoint(roots) and self._copies.find(roots) is None:
             return None
         began = time.perf_counter()
         try:
-            built = build(self._on_loop, self._module, self._services, roots)
+            built = build(self._on_loop, self._module, self._services, roots, self._copies)
         except PluginStartError as error:
             self._refused(error)
             return None
@@ -219,7 +225,10 @@ class StreamVms:
                     self._keep(roots, checked)
 
         def work() -> list[Built]:
-            return [build(self._settings, self._module, self._services, roots) for _ in range(wanted)]
+            return [
+                build(self._settings, self._module, self._services, roots, self._copies)
+                for _ in range(wanted)
+            ]
 
         self._services.in_background(work, keep)
 

@@ -15,6 +15,7 @@ from host.errors import PluginStartError
 from host.plugin import lines, streams
 from host.plugin.build import Built, Tried, build, configure
 from host.plugin.context import PluginContext, free_forgotten
+from host.plugin.copies import Copies
 from host.plugin.endings import Endings
 from host.plugin.failures import Failures
 from host.plugin.next_vm import NextVm
@@ -45,6 +46,7 @@ class VmSupply:
         self.settings = settings
         self.module = module
         self._services = services
+        self._copies = Copies(module, services)
         self._contexts: dict[RootKey, PluginContext] = {}
         self._endings = Endings(services)
         self._next = NextVm(settings, services, self._work, self._arrive)
@@ -184,7 +186,7 @@ class VmSupply:
     # --- VMs
 
     def _build(self, keys: Sequence[RootKey]) -> Built:
-        return build(self.settings, self.module, self._services, keys)
+        return build(self.settings, self.module, self._services, keys, self._copies)
 
     def _work(self) -> Callable[[], Built]:
         keys = list(self._contexts)

@@ -57,6 +57,7 @@ class WasmPlugin:
     decode_bodies: bool = False
     callouts: CalloutSettings = field(default_factory=CalloutSettings)
     isolation: Isolation = Isolation.NONE
+    snapshot: bool = False
     recycle: RecycleLimits = field(default_factory=RecycleLimits)
     circuit_breaker: CircuitBreaker = field(default_factory=CircuitBreaker)
 
@@ -143,12 +144,13 @@ class ChainHost:
         settings = item.settings()
         plugin = self.plugins.get(settings.name)
         if plugin is None:
-            plugin = Plugin(
-                settings,
-                load_module(item.wasm, settings.name, metered=settings.vm.callback_fuel > 0),
-                self._services,
-                self._supplies,
+            module = load_module(
+                item.wasm,
+                settings.name,
+                metered=settings.vm.callback_fuel > 0,
+                for_snapshots=item.snapshot,
             )
+            plugin = Plugin(settings, module, self._services, self._supplies)
             self.plugins[settings.name] = plugin
         scope = str(len(self._filters))  # the same configuration twice is two contexts, as on two routes
         return WasmFilter(plugin, Key(encode_configuration(item.configuration), scope, item.access_logger))

@@ -18,7 +18,7 @@ Wasm = str | Path | bytes | Module
 Configuration = bytes | str | Mapping[str, Any] | Sequence[Any] | None
 """As in the gateway's configuration: text byte for byte, anything else as compact JSON, None as no bytes at all."""
 
-_modules: dict[tuple[bytes, bool], Module] = {}
+_modules: dict[tuple[bytes, bool, bool], Module] = {}
 
 keep_debug_sections()  # who tests a plugin wants to know the line that trapped
 
@@ -34,8 +34,9 @@ def encode_configuration(configuration: Configuration) -> bytes:
     return json.dumps(configuration, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-def load_module(wasm: Wasm, name: str, *, metered: bool = False) -> Module:
-    """Return the compiled module; the same bytes are compiled once. `metered`: for VMs that are given fuel.
+def load_module(wasm: Wasm, name: str, *, metered: bool = False, for_snapshots: bool = False) -> Module:
+    """Return the compiled module; the same bytes are compiled once. `metered`: for VMs that are given fuel,
+    `for_snapshots`: for VMs that are copied.
 
     Raises PluginLoadError under that name.
     """
@@ -43,9 +44,9 @@ def load_module(wasm: Wasm, name: str, *, metered: bool = False) -> Module:
         return wasm
     try:
         data = wasm if isinstance(wasm, bytes) else Path(wasm).read_bytes()
-        key = (hashlib.sha256(data).digest(), metered)
+        key = (hashlib.sha256(data).digest(), metered, for_snapshots)
         if key not in _modules:
-            _modules[key] = Module(data, metered=metered)
+            _modules[key] = Module(data, metered=metered, for_snapshots=for_snapshots)
     except OSError as error:
         raise PluginLoadError(name, f"the file cannot be read: {error.strerror}") from error
     except ModuleError as error:

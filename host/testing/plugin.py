@@ -56,6 +56,7 @@ class PluginHost(ChainHost):
         decode_bodies: bool = False,
         callouts: CalloutSettings | None = None,
         isolation: Isolation = Isolation.NONE,
+        snapshot: bool = False,
         recycle: RecycleLimits | None = None,
         circuit_breaker: CircuitBreaker | None = None,
         trace_rows: int = TRACE_ROWS,
@@ -67,7 +68,7 @@ class PluginHost(ChainHost):
         `wasm`: a file, its bytes, or a `host.wasm.module.Module`. Configurations: text is passed byte for byte,
         anything else as compact JSON. Deadlines are milliseconds of CPU time, `memory_limit` is in bytes. `trace_rows`:
         how many calls are kept for `trace`. `callouts`: what the plugin may call beyond `upstreams`. `max_metrics`: how
-        many names of metrics it may define.
+        many names of metrics it may define. `snapshot`: further VMs begin as copies of the first.
         `chain`: the other arguments of `ChainHost`.
 
         Raises PluginLoadError and PluginStartError; notes on the error have what the plugin logged.
@@ -98,6 +99,7 @@ class PluginHost(ChainHost):
             decode_bodies=decode_bodies,
             callouts=callouts or CalloutSettings(),
             isolation=isolation,
+            snapshot=snapshot,
             recycle=recycle if recycle is not None else RecycleLimits(),
             circuit_breaker=circuit_breaker if circuit_breaker is not None else CircuitBreaker(),
         )

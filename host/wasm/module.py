@@ -25,6 +25,7 @@ from abi.wasmfile import ExternKind, Import, WasmFile, WasmFileError
 from host._core import ffi, lib
 from host.wasm.cache import ModuleCache
 from host.wasm.engine import engine, engine_pointer, pointer_of
+from host.wasm.instrument import NotNumbers, export_globals
 
 _LETTERS = {ValueType.I32: "i", ValueType.I64: "I", ValueType.F32: "f", ValueType.F64: "F"}
 _HOSTCALL, _WASI, CONSTANT = range(3)  # as in core/linker.h
@@ -59,12 +60,20 @@ def read_file(path: Path) -> bytes:
 class Module:
     """A compiled and linked module; share it between VMs of any number of plugins."""
 
-    def __init__(self, data: bytes, cache: ModuleCache | None = None, *, metered: bool = False) -> None:
+    def __init__(
+        self,
+        data: bytes,
+        cache: ModuleCache | None = None,
+        *,
+        metered: bool = False,
+        for_snapshots: bool = False,
+    ) -> None:
         """Read, compile and link. Takes seconds for large modules that are not in the cache.
 
-        `metered`: VMs of it are given fuel, and only then can be. Raises ModuleError.
+        `metered`: VMs of it are given fuel, and only then can be. `for_snapshots`: VMs of it can be copied. Raises
+        ModuleError.
         """
-        self.is_metered = metered
+        self.is_metered, self.for_snapshots = metered, for_snapshots
         self.digest = hashlib.sha256(data).hexdigest()
         self.file = _read(data)
         self.abi_version = _abi_version(self.file)
@@ -80,6 +89,9 @@ class Module:
         memory = self.file.exports.get("memory")
         if memory is None or memory.kind is not ExternKind.MEMORY:
             raise ModuleError("the module exports no memory")
+        self.globals: int | None = None
+        if for_snapshots:
+            data, self.globals = _for_snapshots(data)
         try:
             self.compiled = (cache or ModuleCache()).compile(data, metered=metered)
         except wasmtime.WasmtimeError as error:
@@ -103,12 +115,13 @@ class Module:
         known: Module | None = None,
         *,
         metered: bool = False,
+        for_snapshots: bool = False,
     ) -> Module:
         """Return `known` if that has been made of the same bytes alike, else the module. Raises ModuleError."""
-        digest = hashlib.sha256(data).hexdigest()
-        if known is not None and (known.digest, known.is_metered) == (digest, metered):
+        wanted = (hashlib.sha256(data).hexdigest(), metered, for_snapshots)
+        if known is not None and (known.digest, known.is_metered, known.for_snapshots) == wanted:
             return known
-        return cls(data, cache, metered=metered)
+        return cls(data, cache, metered=metered, for_snapshots=for_snapshots)
 
     def writes_bodies(self, allowed: frozenset[str] = frozenset()) -> bool:
         """Whether the module could change a body: those that do not import the call cannot."""
@@ -181,6 +194,14 @@ def _read(data: bytes) -> WasmFile:
         return WasmFile.parse(data)
     except WasmFileError as error:
         raise ModuleError(f"not a WebAssembly module: {error}") from error
+
+
+def _for_snapshots(data: bytes) -> tuple[bytes, int | None]:
+    """The module with its mutable globals exported, and their number; as it is, and None, where that cannot be."""
+    try:
+        return export_globals(data)
+    except (NotNumbers, WasmFileError):
+        return data, None
 
 
 def _abi_version(file: WasmFile) -> AbiVersion:

@@ -108,8 +108,11 @@ class WasmVM:
         settings: VmSettings | None = None,
         serial: int | None = None,
         account: Account | None = None,
+        snapshot: Any = None,
     ) -> None:
         """Instantiate and run the start functions: `_initialize` (then `main`), else `_start`.
+
+        `snapshot`: a `sw_snapshot *` of a VM of the module, which takes their place.
 
         `serial` names the VM in log rows; one from `new_serial` lets a caller know it before the guest runs.
         `account`: where the guest, and the host for it, count; without one it can define no metrics.
@@ -131,7 +134,11 @@ class WasmVM:
             lib.sw_vm_count_in(
                 self.pointer, account.table.pointer, self.settings.max_metrics, account.indexes
             )
-        self._start()
+        self._instantiate()
+        if snapshot is None:
+            self._start()
+        elif lib.sw_snapshot_apply(snapshot, self.pointer):
+            raise MemoryError("no memory for the copy of a VM")
 
     def _configure(self) -> None:
         settings = self.settings
@@ -154,12 +161,14 @@ class WasmVM:
         if settings.trace_rows:
             self.start_trace(settings.trace_rows)
 
-    def _start(self) -> None:
+    def _instantiate(self) -> None:
         linker = self.module.linker(self.settings.allowed_capabilities)
         if lib.sw_vm_instantiate(self.pointer, lib.sw_linker_pre(linker)):
             raise self._failed()
         for binding in self._bindings:
             lib.sw_vm_bind(self.pointer, binding.index, binding.name.encode(), binding.parameters)
+
+    def _start(self) -> None:
         exported = {binding.name for binding in self._bindings}
         if "_initialize" in exported:  # a reactor; its `main` is then the plugin's, not the runtime's
             starts = ["_initialize", *([name for name in ("main", "__main_void") if name in exported][:1])]

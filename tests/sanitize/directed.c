@@ -3,6 +3,7 @@
 #include "harness.h"
 #include "logs.h"
 #include "native.h"
+#include "snapshot.h"
 
 /* --- a guest that does what the test says --- */
 static stub_function script, start_script;
@@ -296,6 +297,32 @@ static void import_without_result_is_given_none(void) {
     CHECK(!sw_vm_call(t.vm, SW_PROXY_ON_TICK, t.root, arguments, NULL) && t.seen == 2);
 }
 
+/* A copy has the memory, at its size, and the globals; a VM that cannot become one says so. */
+static void copy_is_what_the_vm_had_become(void) {
+    open_chain("w", 5);
+    stub_guest *guest = stub_guest_of(t.vm->context);
+    guest->globals[0] = -5, guest->globals[1] = 1ll << 40;
+    guest->memory[5000] = 'x';
+    CHECK(stub_grow(guest, guest->size + 65536));
+    guest->memory[guest->size - 1] = 'y';
+    CHECK(!sw_snapshot_take(t.vm, STUB_GLOBALS + 1));
+    sw_snapshot *snapshot = sw_snapshot_take(t.vm, STUB_GLOBALS);
+    size_t kept = 0, size = sw_snapshot_size(snapshot, &kept);
+    CHECK(size == guest->size && kept > 0 && kept < size);
+    guest->memory[5000] = 'z', guest->globals[0] = 7;
+
+    sw_vm *other = new_vm(t.linker, &module), *larger = new_vm(t.linker, &module);
+    CHECK(!sw_snapshot_apply(snapshot, other));
+    stub_guest *copied = stub_guest_of(other->context);
+    CHECK(copied->size == size && copied->memory[5000] == 'x' && copied->memory[size - 1] == 'y');
+    CHECK(copied->globals[0] == -5 && copied->globals[1] == 1ll << 40);
+    CHECK(stub_grow(stub_guest_of(larger->context), size + 1) && sw_snapshot_apply(snapshot, larger));
+    sw_vm_release(larger);
+    sw_vm_release(other);
+    sw_snapshot_delete(snapshot);
+    sw_snapshot_delete(NULL);
+}
+
 static const struct { const char *name; void (*test)(void); } facts[] = {
 #define FACT(name) {#name, name}
     FACT(start_section_may_log), FACT(import_without_result_is_given_none), FACT(exit_is_a_failure_with_its_code),
@@ -303,6 +330,7 @@ static const struct { const char *name; void (*test)(void); } facts[] = {
     FACT(full_buffer_does_not_block), FACT(field_of_fourteen_bytes_is_added), FACT(empty_map_is_an_empty_property),
     FACT(stream_outlives_its_plugin_context), FACT(stream_in_an_event_is_not_offered_for_settling),
     FACT(nothing_passes_filters_after_a_reset), FACT(failure_behind_the_response_cuts_the_request),
+    FACT(copy_is_what_the_vm_had_become),
 };
 
 void test_directed(const char *wanted) {

@@ -120,6 +120,11 @@ static wasmtime_error_t *instantiate(const wasmtime_instance_pre_t *pre, wasmtim
 static void pre_delete(wasmtime_instance_pre_t *pre) { stub_free(pre); }
 
 static bool export_of(stub_guest *guest, const char *name, size_t length, wasmtime_extern_t *item) {
+    static const char prefix[] = "sluiceway_global_";
+    if (length == sizeof prefix && !memcmp(name, prefix, length - 1) && name[length - 1] - '0' < STUB_GLOBALS) {
+        *item = (wasmtime_extern_t){WASMTIME_EXTERN_GLOBAL, {.global = {guest->id, (uint32_t)(name[length - 1] - '0'), 0, 0}}};
+        return true;
+    }
     memset(item, 0xa5, sizeof *item);
     if (guest->module->has_memory && length == 6 && !memcmp(name, "memory", 6)) {
         item->kind = WASMTIME_EXTERN_MEMORY;
@@ -172,6 +177,28 @@ static stub_guest *guest_with(const wasmtime_context_t *context, const wasmtime_
 }
 static uint8_t *memory_data(wasmtime_context_t *context, const wasmtime_memory_t *memory) { return guest_with(context, memory)->memory; }
 static size_t memory_size(const wasmtime_context_t *context, const wasmtime_memory_t *memory) { return guest_with(context, memory)->size; }
+
+static wasmtime_error_t *memory_grow(wasmtime_context_t *context, const wasmtime_memory_t *memory, uint64_t delta, uint64_t *before) {
+    stub_guest *guest = guest_with(context, memory);
+    *before = guest->size / 65536;
+    if (delta > 16) return stub_error_new("too large");
+    return stub_grow(guest, guest->size + delta * 65536) ? NULL : stub_error_new("cannot grow");
+}
+
+static int64_t *global_of(const wasmtime_context_t *context, const wasmtime_global_t *global) {
+    stub_guest *guest = &store_of(context)->guest;
+    must(global->store_id == guest->id && global->private1 < STUB_GLOBALS, "a global of another store, or none");
+    return &guest->globals[global->private1];
+}
+static void global_get(wasmtime_context_t *context, const wasmtime_global_t *global, wasmtime_val_t *value) {
+    value->kind = WASM_I64;
+    value->of.i64 = *global_of(context, global);
+}
+static wasmtime_error_t *global_set(wasmtime_context_t *context, const wasmtime_global_t *global, const wasmtime_val_t *value) {
+    if (value->kind != WASM_I64) return stub_error_new("of another type");
+    *global_of(context, global) = value->of.i64;
+    return NULL;
+}
 
 bool stub_call_import(stub_guest *guest, const stub_import *import, const int32_t *arguments, int32_t *result) {
     size_t count = import->parameters > import->results ? import->parameters : import->results;
@@ -241,6 +268,9 @@ void stub_engine_install(void) {
         .wasmtime_func_call_unchecked = func_call,
         .wasmtime_memory_data = memory_data,
         .wasmtime_memory_data_size = memory_size,
+        .wasmtime_memory_grow = memory_grow,
+        .wasmtime_global_get = global_get,
+        .wasmtime_global_set = global_set,
     };
     stub_values_install();
 }

@@ -6,7 +6,7 @@
 #pragma once
 #include "engine.h"
 
-enum { STUB_MOST_IMPORTS = 128, STUB_MOST_EXPORTS = 64 };
+enum { STUB_MOST_IMPORTS = 128, STUB_MOST_EXPORTS = 64, STUB_GLOBALS = 2 };
 
 typedef struct stub_guest stub_guest;
 typedef struct stub_export stub_export;
@@ -45,6 +45,7 @@ struct stub_guest {
     uint8_t *memory;
     size_t size;
     void *player;
+    int64_t globals[STUB_GLOBALS]; /* exported as sluiceway_global_0, …: 64-bit integers */
     wasm_trap_t *trap;   /* on its way out */
     uint64_t id;         /* 0 = no memory */
 };

@@ -45,7 +45,10 @@ int main(void) {
     FIELD(wasmtime_extern_t, kind, kind);
     FIELD(wasmtime_extern_t, of, of);
     SIZE(wasmtime_val_raw_t);
+    SIZE(wasmtime_val_t);
+    FIELD(wasmtime_val_t, of, of);
     NUMBER(WASMTIME_EXTERN_FUNC);
+    NUMBER(WASMTIME_EXTERN_GLOBAL);
     NUMBER(WASMTIME_EXTERN_MEMORY);
     NUMBER(WASM_I32);
     NUMBER(WASM_I64);

@@ -242,6 +242,10 @@ class WasmPlugin(PluginCode):
     callback_timeout: DurationWithUnit = Field(
         default=0.010, description="CPU time of one callback on a request; then it is interrupted as a trap."
     )
+    snapshot: bool = Field(
+        default=False,
+        description="Start further VMs from a copy of the first, as it was when it had its configurations.",
+    )
     start_timeout: DurationWithUnit = Field(
         default=5.0, description="For the module's start and `proxy_on_configure`."
     )
