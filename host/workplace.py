@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
 import signal
 import socket
@@ -96,7 +97,7 @@ class Workplace:
         control = await Control.over(ours)
         self._process, self._control = process, control
         self._sent = [self._employer.config]
-        control.send("start", self._sent[0])
+        control.send("start", self._own(self._sent[0]))
         if self._employer.stopping.is_set():
             process.kill()
         listening = asyncio.get_running_loop().create_task(self._listen(control))
@@ -135,7 +136,14 @@ class Workplace:
         """Have the process take another configuration, unless it has been given it already."""
         if self._control is not None and self._sent[-1] is not config:
             self._sent.append(config)
-            self._control.send("reload", config)
+            self._control.send("reload", self._own(config))
+
+    def _own(self, config: Config) -> Config:
+        """The configuration as this worker has it: a plugin that runs once runs in the first."""
+        if not self.number:
+            return config
+        services = tuple(service for service in config.wasm_services if not service.singleton)
+        return dataclasses.replace(config, wasm_services=services)
 
     def reopen(self) -> None:
         """Have the process open its access log anew."""

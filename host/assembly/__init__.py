@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
+from host.assembly.background import BackgroundServices
 from host.assembly.chains import Chains
 from host.assembly.code import ModuleLoader
 from host.assembly.imports import load_foreign_functions
@@ -61,6 +62,7 @@ class Assembly:
     stream_rules: Rules
     plugins: dict[WasmPlugin, Plugin]
     python_filters: PythonFilters
+    services: BackgroundServices
     upstreams: Upstreams
     callouts: Callouts
     problems: list[Problem]
@@ -69,6 +71,7 @@ class Assembly:
 
     def retire(self, successor: Assembly | None) -> None:
         """Stop what the successor has not taken over. Exchanges in flight still end properly."""
+        self.services.close()
         for entry, plugin in self.plugins.items():
             if successor is None or successor.plugins.get(entry) is not plugin:
                 plugin.retire()
@@ -118,6 +121,7 @@ async def _assemble(
     router = await around.services.run(lambda: Router(rules))
     streams = StreamRoutes(plugins, chains, upstreams)
     stream_rules, unmatched = streams.rules(config), routes.unmatched()
+    services = BackgroundServices(config, plugins)
     plugins.forget_unused()
     return Assembly(
         config,
@@ -126,6 +130,7 @@ async def _assemble(
         stream_rules,
         plugins.wasm,
         plugins.python_filters,
+        services,
         upstreams,
         around.callouts,
         list(dict.fromkeys([*problems, *plugins.problems, *streams.problems])),

@@ -78,6 +78,8 @@ class Plugins:
             yield from route.plugins
         for stream_route in self._config.stream_routes:
             yield from stream_route.plugins
+        for service in self._config.wasm_services:
+            yield service.use
 
     async def _bring_up(
         self, entry: WasmPlugin, module: Module, earlier: Plugin | None, keys: list[Key]

@@ -38,6 +38,7 @@ from host.config.model import (
     Upstream,
     UpstreamTls,
     WasmPlugin,
+    WasmService,
 )
 
 
@@ -93,6 +94,7 @@ __all__ = [
     "Upstream",
     "UpstreamTls",
     "WasmPlugin",
+    "WasmService",
     "json_schema",
     "load",
     "loads",

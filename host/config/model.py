@@ -287,6 +287,14 @@ class Certificate:
 
 
 @dataclass(frozen=True, slots=True)
+class WasmService:
+    """A plugin context that no request passes, from the start on. `singleton`: in the first worker alone."""
+
+    use: PluginUse
+    singleton: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class GlobalRule:
     """Plugins that run for every request of every route, before the route's own."""
 
@@ -373,6 +381,7 @@ class Config:
     response_order: ResponseOrder = "descending"
     plugins: tuple[Plugin, ...] = ()
     foreign_functions: tuple[ForeignFunction, ...] = ()
+    wasm_services: tuple[WasmService, ...] = ()
     stores: Stores = field(default_factory=Stores)
     global_rules: tuple[GlobalRule, ...] = ()
     routes: tuple[Route, ...] = ()

@@ -57,6 +57,7 @@ def check(gateway: Document, resources: Document) -> Iterator[Problem]:
     yield from _check_trusted(gateway)
     yield from _check_environments(gateway)
     yield from _check_stores(gateway)
+    yield from _check_services(gateway, kinds)
     yield from _check_ids(resources)
     yield from _check_upstreams(resources)
     yield from _check_uses(resources, kinds)
@@ -96,6 +97,26 @@ def _check_stores(gateway: Document) -> Iterator[Problem]:
             yield gateway.problem((*place, "vm_ids", index, "store"), message)
     if _get(stores, "redis") is not None and importlib.util.find_spec("redis") is None:
         yield gateway.problem((*place, "redis"), "needs Redis's client: pip install 'sluiceway[redis]'")
+
+
+def _check_services(gateway: Document, kinds: dict[str, str]) -> Iterator[Problem]:
+    """What runs without traffic is a declared plugin whose VM does not wait for traffic."""
+    wasm = _get(gateway.root.value, "wasm")
+    isolated = {
+        name: entry["isolation"]
+        for _, entry in _entries(wasm, "plugins")
+        if isinstance(name := entry.get("name"), str) and entry.get("isolation") in ("stream", "filter")
+    }
+    services = _get(wasm, "services")
+    for name in services if isinstance(services, dict) else ():
+        place = ("wasm", "services", name)
+        if name not in kinds:
+            yield gateway.problem(place, _unknown_plugin(name, kinds))
+        elif kinds[name] != "wasm":
+            yield gateway.problem(place, "is a plugin in Python: services are of wasm.plugins")
+        elif name in isolated:
+            message = f"has 'isolation: {isolated[name]}': such a plugin has no VM but for a stream"
+            yield gateway.problem(place, message)
 
 
 def _check_environments(gateway: Document) -> Iterator[Problem]:

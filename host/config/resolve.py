@@ -55,6 +55,7 @@ def resolve(
         response_order=gateway.response_order,
         plugins=_wasm_plugins(gateway.wasm, folder, trusted, gateway_place)
         + _python_plugins(gateway.python, folder, gateway_place),
+        wasm_services=_wasm_services(gateway.wasm, gateway_place),
         stores=_stores(gateway.wasm.stores, folder),
         foreign_functions=tuple(
             model.ForeignFunction(
@@ -229,6 +230,21 @@ def _code(plugin: PluginCode, folder: Path) -> dict[str, Any]:
             trusted_ca=folder / plugin.trusted_ca if plugin.trusted_ca else None,
         )
     return code
+
+
+def _wasm_services(wasm: Wasm, place_of: PlaceOf) -> tuple[model.WasmService, ...]:
+    return tuple(
+        model.WasmService(
+            model.PluginUse(
+                name=name,
+                configuration=service.conf or b"",
+                scope="wasm/services",
+                place=place_of(("wasm", "services", name)),
+            ),
+            service.singleton,
+        )
+        for name, service in wasm.services.items()
+    )
 
 
 def _environment(host_env_keys: list[str], key_values: dict[str, str]) -> tuple[tuple[str, str], ...]:

@@ -145,6 +145,25 @@ GATEWAY = [
             "c.yaml:5: nginx_config.http.access_log_format_escape: expected one of: default or json, got the text 'none'",
         ],
     ),
+    (
+        "wasm:\n  plugins:\n    - {name: a, priority: 1, file: hdr.wasm}\n  services:\n"
+        "    a: {singleton: 1, access_logger: true}",
+        [
+            "c.yaml:5: wasm.services.a.singleton: expected true or false, got the number 1",
+            "c.yaml:5: wasm.services.a.access_logger: unknown key; expected one of: conf, singleton",
+        ],
+    ),
+    (
+        "wasm:\n  plugins:\n    - {name: a, priority: 1, file: hdr.wasm, isolation: stream}\n"
+        "  services:\n    a: {}\n    c: {conf: x}\n    f: {}\n"
+        "python: {plugins: [{name: f, priority: 1, class: 'm:F'}]}",
+        [
+            "c.yaml:5: wasm.services.a: has 'isolation: stream': such a plugin has no VM but for a stream",
+            "c.yaml:6: wasm.services.c: no plugin of this name is declared under wasm.plugins or python.plugins"
+            "; declared: 'a', 'f'",
+            "c.yaml:7: wasm.services.f: is a plugin in Python: services are of wasm.plugins",
+        ],
+    ),
     ("wasm: {plugins: {}}", ["c.yaml:1: wasm.plugins: expected a list, got a mapping"]),
     (
         "wasm:\n  plugins:\n    - name: a\n      file: hdr.wasm\n    - priority: '7'\n      file: hdr.wasm\n"

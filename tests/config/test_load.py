@@ -26,6 +26,7 @@ from host.config import (
     Timeout,
     Upstream,
     WasmPlugin,
+    WasmService,
     load,
     loads,
 )
@@ -244,6 +245,18 @@ def test_an_access_log_is_written_where_a_file_is_named(keys: str, expected: Acc
     assert (
         loads(f"nginx_config:\n  http: {keys if keys[0] == '{' else '{' + keys + '}'}\nroutes: []").access_log
         == expected
+    )
+
+
+def test_plugins_run_without_traffic() -> None:
+    """In the order in which they are written; conf as in a use on a route."""
+    config = loads(
+        HEADER.replace("]}\n", "], services: {q: {conf: {a: 1}, singleton: true}, p: {}}}\n") + "routes: []",
+        "c.yaml",
+    )
+    assert config.wasm_services == (
+        WasmService(PluginUse(name="q", configuration=b'{"a":1}', scope="wasm/services"), singleton=True),
+        WasmService(PluginUse(name="p", scope="wasm/services")),
     )
 
 

@@ -24,6 +24,7 @@ from host.config.schema.scalars import (
     Workers,
     bad_value,
 )
+from host.config.schema.services import WasmService
 from host.config.schema.stores import Stores
 from host.config.schema.streams import StreamProxy
 from host.config.schema.vm import CapabilityRestriction, CircuitBreaker, IsolationMode, Recycle, VmConfig
@@ -283,6 +284,9 @@ class WasmPlugin(PluginCode):
 
 class Wasm(Strict):
     plugins: list[WasmPlugin] = Field(default=[], description="The `.wasm` files that routes can enable.")
+    services: dict[str, WasmService] = Field(
+        default={}, description="Plugins by name, of `plugins`, that run without traffic from the start on."
+    )
     stores: Stores = Field(default=Stores(), description="Shared data and queues of plugins.")
 
 
