@@ -9,6 +9,7 @@ Sources: Proxy-Wasm specification, "Properties"; Envoy's list of attributes.
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -132,6 +133,32 @@ def _encode_scalar(type: PropertyType, value: PropertyScalar) -> bytes:
         case ((PropertyType.INT | PropertyType.UINT | PropertyType.TIMESTAMP | PropertyType.DURATION), int()):
             return _FORMATS[type].pack(value)
     raise PropertyValueError(f"{value!r} is no {type.value}")
+
+
+def encode_json(value: object) -> bytes | None:
+    """The bytes of a value of JSON, as Envoy encodes those of a protobuf Struct: numbers are doubles, what is in a map
+    or a list is encoded by the same rules. None for a null, which has no encoding, and is left out of maps and lists.
+    """
+    match value:
+        case bool():
+            return b"\x01" if value else b"\x00"
+        case int() | float():
+            return _FORMATS[PropertyType.DOUBLE].pack(_double(value))
+        case str():
+            return value.encode("utf-8", "surrogateescape")
+        case Mapping():
+            items = [(str(key), encode_json(item)) for key, item in value.items()]
+            return encode_pairs((key.encode(), item) for key, item in items if item is not None)
+        case list():
+            return encode_pairs((item, b"") for each in value if (item := encode_json(each)) is not None)
+    return None
+
+
+def _double(value: int | float) -> float:
+    try:
+        return float(value)
+    except OverflowError:  # a whole number of more than 308 digits
+        return math.inf if value > 0 else -math.inf
 
 
 def decode_value(

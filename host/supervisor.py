@@ -31,7 +31,7 @@ from host.workplace import Workplace
 
 logger = logging.getLogger("sluiceway")
 
-_AT_RESTART = ("listen", "stream_listen", "workers", "http", "log", "access_log", "prometheus")
+_AT_RESTART = ("listen", "stream_listen", "workers", "http", "log", "access_log", "prometheus", "node")
 
 
 def serve(source: Path | Config, listen: Listen | None = None, workers: int | None = None) -> int:

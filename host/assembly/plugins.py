@@ -19,6 +19,7 @@ from host.filters.python import PythonFilter
 from host.filters.wasm import WasmFilter
 from host.plugin.breaker import CircuitBreaker
 from host.plugin.plugin import FailurePolicy, Isolation, Key, Plugin, PluginSettings, Refused
+from host.plugin.properties import node_properties
 from host.plugin.settings import CalloutSettings, RecycleLimits
 from host.plugin.supplies import Supplies
 from host.services import LoopServices
@@ -46,6 +47,7 @@ class Plugins:
         self.python_filters: PythonFilters = {}
         self.entries = {entry.name: entry for entry in config.plugins}
         self._config = config
+        self._node = node_properties(config.node.id, config.node.cluster, config.node.metadata)
         self._services = services
         self._loader = loader
         self._supplies = supplies
@@ -92,7 +94,7 @@ class Plugins:
             self._note(entry, str(plugin.start_failure))
 
     def _new(self, entry: WasmPlugin, module: Module) -> Plugin:
-        return Plugin(_settings(entry), module, self._services, self._supplies)
+        return Plugin(_settings(entry, self._node), module, self._services, self._supplies)
 
     async def _import(self, entry: PythonPlugin) -> None:
         try:
@@ -175,7 +177,7 @@ def _python_class(entry: PythonPlugin) -> type[AnyFilter]:
     return found
 
 
-def _settings(entry: WasmPlugin) -> PluginSettings:
+def _settings(entry: WasmPlugin, node: bytes) -> PluginSettings:
     return PluginSettings(
         name=entry.name,
         root_id=entry.root_id,
@@ -207,6 +209,7 @@ def _settings(entry: WasmPlugin) -> PluginSettings:
             environment=dict(entry.environment),
             log_level=LogLevel[entry.log_level.upper()],
             max_metrics=entry.max_metrics,
+            properties=node,
             memory_limit=entry.max_memory_size,
             start_deadline=max(1, round(entry.start_timeout * 1000)),
             callback_deadline=max(1, round(entry.callback_timeout * 1000)),

@@ -17,6 +17,7 @@
 #include "native.h"
 #include "shared_calls.h"
 #include "shared_data.h"
+#include "properties.h"
 #include "snapshot.h"
 #include "stream.h"
 #include "vm.h"

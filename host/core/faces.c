@@ -15,6 +15,11 @@ void sw_vm_configure(sw_vm *vm, uint8_t abi_version, uint8_t log_level, const ch
     sw_buffer_append(&vm->environment, environment, environment_length);
 }
 
+int sw_vm_set_properties(sw_vm *vm, const char *pairs, size_t length) {
+    vm->properties.exact = true;
+    return sw_headers_set_pairs(&vm->properties, pairs, length);
+}
+
 void sw_vm_set_log_level(sw_vm *vm, uint8_t log_level) { vm->log_level = log_level; }
 
 const char *sw_vm_failure(const sw_vm *vm, int *kind, size_t *length) {

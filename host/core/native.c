@@ -43,13 +43,6 @@ int sw_native_local_response(sw_stream *stream, uint32_t status, const char *pai
                : 0;
 }
 
-int sw_native_get_state(sw_stream *stream, const char *path, size_t path_length, const char **value, size_t *length) {
-    int64_t index = sw_headers_find(&stream->state, path, path_length, 0);
-    if (index < 0) return -1;
-    *value = sw_headers_value(&stream->state, (size_t)index, length);
-    return 0;
-}
-
 int sw_native_set_state(sw_stream *stream, const char *path, size_t path_length, const char *value, size_t length) {
     return stream->open ? sw_headers_set(&stream->state, path, path_length, value, length) : -1;
 }

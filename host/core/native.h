@@ -8,5 +8,4 @@ int sw_native_resume(sw_stream *stream, uint16_t filter, int side);
 int sw_native_reset(sw_stream *stream);
 int sw_native_local_response(sw_stream *stream, uint32_t status, const char *pairs, size_t pairs_length, const char *body,
                              size_t body_length, const char *details, size_t details_length);
-int sw_native_get_state(sw_stream *stream, const char *path, size_t path_length, const char **value, size_t *length);
 int sw_native_set_state(sw_stream *stream, const char *path, size_t path_length, const char *value, size_t length);

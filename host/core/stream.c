@@ -41,6 +41,7 @@ int sw_stream_open(sw_stream *stream, uint32_t owner, const sw_chain *chain, con
     stream->count = chain->count;
     stream->client = client;
     stream->upstream = NULL;
+    stream->attempts = 0;
     stream->protocol = 0;
     stream->started_ns = sw_realtime_ns();
     stream->ended_ns = 0;
@@ -159,7 +160,10 @@ void sw_stream_lease(sw_stream *stream, uint16_t place, sw_context *root) {
     if (place < stream->count) stream->slots[place].leased = root;
 }
 
-void sw_stream_set_upstream(sw_stream *stream, const sw_peer *upstream) { stream->upstream = upstream; }
+void sw_stream_set_upstream(sw_stream *stream, const sw_peer *upstream) {
+    stream->upstream = upstream;
+    stream->attempts += upstream != NULL;
+}
 
 const char *sw_stream_take_body(sw_stream *stream, int side, size_t *length) {
     sw_buffer *out = &stream->side[side].out;

@@ -34,6 +34,7 @@ uint32_t sw_stream_on_trailers(sw_stream *stream, int side);
 uint32_t sw_stream_settle(sw_stream *stream);
 uint32_t sw_stream_local_response(sw_stream *stream, uint32_t status, const char *pairs, size_t pairs_length, const char *body, size_t body_length, const char *details, size_t details_length);
 const char *sw_stream_take_body(sw_stream *stream, int side, size_t *length);
+const char *sw_stream_property(const sw_stream *stream, const char *path, size_t path_length, size_t *length);
 bool sw_stream_is_paused(const sw_stream *stream, int side);
 const char *sw_stream_details(const sw_stream *stream, size_t *length);
 int64_t sw_stream_next_woken(void);
@@ -51,7 +52,6 @@ int sw_native_set_body(sw_stream *stream, uint16_t filter, int side, size_t at, 
 int sw_native_resume(sw_stream *stream, uint16_t filter, int side);
 int sw_native_reset(sw_stream *stream);
 int sw_native_local_response(sw_stream *stream, uint32_t status, const char *pairs, size_t pairs_length, const char *body, size_t body_length, const char *details, size_t details_length);
-int sw_native_get_state(sw_stream *stream, const char *path, size_t path_length, const char **value, size_t *length);
 int sw_native_set_state(sw_stream *stream, const char *path, size_t path_length, const char *value, size_t length);
 
 extern "Python+C" int32_t sw_call_native_filter(uint32_t owner, uint32_t filter, uint32_t event, uint64_t length, int32_t end_of_stream);

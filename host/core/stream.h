@@ -124,6 +124,7 @@ typedef struct sw_stream {
     sw_headers early_set, early_add; /* response fields written before there is a response */
     sw_headers state;            /* properties that filters have set, exact names */
     const sw_peer *client, *upstream;
+    uint32_t attempts;           /* nodes that were asked */
     uint64_t started_ns, ended_ns;
     uint64_t bytes[SW_SIDES];    /* body bytes that arrived */
     sw_buffer incoming;          /* the chunk on its way through the filters */

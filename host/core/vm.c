@@ -52,6 +52,7 @@ void sw_vm_release(sw_vm *vm) {
     sw_buffer_free(&vm->environment);
     sw_vm_tell_account(vm);
     sw_metrics_release(vm->metrics);
+    sw_headers_free(&vm->properties);
     sw_buffer_free(&vm->defined);
     free(vm->contexts);
     free(vm->trace);

@@ -22,6 +22,7 @@ int sw_vm_start(sw_vm *vm, uint16_t callback);
 bool sw_vm_is_failed(const sw_vm *vm);
 int64_t sw_vm_first_stream(const sw_vm *vm);
 void sw_vm_configure(sw_vm *vm, uint8_t abi_version, uint8_t log_level, const char *vm_id, size_t vm_id_length, const char *configuration, size_t configuration_length, const char *environment, size_t environment_length);
+int sw_vm_set_properties(sw_vm *vm, const char *pairs, size_t length);
 void sw_vm_set_log_level(sw_vm *vm, uint8_t log_level);
 const char *sw_vm_failure(const sw_vm *vm, int *kind, size_t *length);
 size_t sw_vm_memory_size(const sw_vm *vm);

@@ -83,6 +83,7 @@ struct sw_vm {
     const char *calling;              /* name of the outermost callback, for failures */
     sw_buffer failure;                /* why the VM failed, with the backtrace; empty otherwise */
     uint8_t failure_kind;
+    sw_headers properties;            /* exact names: what the plugin reads anywhere, outside of exchanges too */
     sw_buffer configuration, vm_id, environment; /* environment: K=V, each ended by NUL */
     sw_trace_row *trace;
     uint32_t trace_size;

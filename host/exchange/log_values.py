@@ -13,11 +13,10 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from abi.pairs import join_path
-from host._core import ffi, lib
 from host.exchange.record import Attempt, Record
 from host.http.message import HEAD_METHOD, HTTP_1_0
 from host.log.format import Variable
+from host.plugin.properties import property_value
 from host.stream import HttpStream
 
 Source = Callable[[Record, HttpStream], bytes | None]
@@ -118,15 +117,13 @@ def _argument(member: str) -> Source:
 
 
 def _property(member: str) -> Source:
-    """What a filter has set under a path of several segments, or of one with dots in it."""
-    paths = [join_path([part.encode() for part in member.split(".")]), member.encode()]
-    value, length = ffi.new("char const **"), ffi.new("size_t *")
+    """Any property: a well-known one in words, or what a filter has set, under a path or a name with dots in it."""
 
     def source(_: Record, stream: HttpStream) -> bytes | None:
-        for path in paths:
-            if lib.sw_native_get_state(stream.native, path, len(path), value, length) == 0:
-                return bytes(ffi.unpack(value[0], length[0])) if length[0] else b""
-        return None
+        value = property_value(stream, member)
+        if value is None or isinstance(value, bytes):
+            return value
+        return str(value).encode("utf-8", "surrogateescape")
 
     return source
 

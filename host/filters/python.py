@@ -11,10 +11,12 @@ from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from abi.pairs import encode_pairs
+from abi.properties import PropertyValue
 from abi.types import Action, PeerType
 from host._core import ffi, lib
 from host.headers import HeaderMap
 from host.plugin import streams
+from host.plugin.properties import property_value, read_property
 from host.stream import HttpStream, Stream
 
 log = logging.getLogger("sluiceway.filter")
@@ -46,11 +48,13 @@ class Hold:
         self._index = index
 
     def get_property(self, path: bytes) -> bytes | None:
-        """Return what filters and plugins have set under this path (NUL between segments)."""
-        value, length = ffi.new("char const **"), ffi.new("size_t *")
-        if lib.sw_native_get_state(self.stream.native, path, len(path), value, length):
-            return None
-        return bytes(ffi.unpack(value[0], length[0])) if length[0] else b""
+        """Return the bytes that a plugin would read under this path (NUL between segments): well-known properties, and
+        what filters and plugins have set."""
+        return read_property(self.stream, path)
+
+    def property_value(self, path: str) -> PropertyValue | None:
+        """Return the decoded value under a path with dots: see `host.plugin.properties.property_value`."""
+        return property_value(self.stream, path)
 
     def set_property(self, path: bytes, value: bytes) -> None:
         """Set state of this exchange or connection, which plugins read with proxy_get_property."""

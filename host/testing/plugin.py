@@ -12,9 +12,11 @@ from abi.limits import (
     STREAM_CALLBACK_CPU_MILLISECONDS,
 )
 from abi.types import LogLevel
+from host.config import NodeConfig
 from host.plugin.breaker import CircuitBreaker
 from host.plugin.counts import Counts
 from host.plugin.plugin import FailurePolicy, Isolation, Plugin
+from host.plugin.properties import node_properties
 from host.plugin.settings import CalloutSettings, RecycleLimits
 from host.testing.chain import TRACE_ROWS, ChainHost, WasmPlugin
 from host.testing.modules import Configuration, Wasm, encode_configuration
@@ -61,6 +63,7 @@ class PluginHost(ChainHost):
         circuit_breaker: CircuitBreaker | None = None,
         trace_rows: int = TRACE_ROWS,
         max_metrics: int = PLUGIN_METRICS_MAX,
+        node: NodeConfig | None = None,
         **chain: Any,
     ) -> None:
         """Load and start the plugin.
@@ -68,7 +71,8 @@ class PluginHost(ChainHost):
         `wasm`: a file, its bytes, or a `host.wasm.module.Module`. Configurations: text is passed byte for byte,
         anything else as compact JSON. Deadlines are milliseconds of CPU time, `memory_limit` is in bytes. `trace_rows`:
         how many calls are kept for `trace`. `callouts`: what the plugin may call beyond `upstreams`. `max_metrics`: how
-        many names of metrics it may define. `snapshot`: further VMs begin as copies of the first.
+        many names of metrics it may define. `snapshot`: further VMs begin as copies of the first. `node`: what
+        it reads under `xds.node`.
         `chain`: the other arguments of `ChainHost`.
 
         Raises PluginLoadError and PluginStartError; notes on the error have what the plugin logged.
@@ -85,6 +89,7 @@ class PluginHost(ChainHost):
             allowed_capabilities=frozenset(allowed_capabilities),
             trace_rows=trace_rows,
             max_metrics=max_metrics,
+            properties=node_properties(node.id, node.cluster, node.metadata) if node is not None else b"",
         )
         only = WasmPlugin(
             wasm,

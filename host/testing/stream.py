@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+from abi.properties import PropertyValue
 from abi.types import Action
+from host._core import lib
 from host.headers import HeaderMap
 from host.peer import ConnectionInfo
+from host.plugin.properties import property_value
 from host.stream import (
     LOCAL_RESPONSE,
     REQUEST_BLOCKED,
@@ -211,6 +214,19 @@ class HostedStream:
             return None
         details = self._details if self._is_closed else self._native.details
         return LocalResponse(message.status, message.headers, message.body, details)
+
+    def get_property(self, path: str) -> PropertyValue | None:
+        """Return a property by its path with dots, decoded (`response.code`: a number); None if there is none.
+
+        What filters have set is bytes. Only while the exchange is open.
+        """
+        return property_value(self._native, path)
+
+    def set_property(self, path: str, value: bytes) -> None:
+        """Set state of the exchange, as a filter before the plugin would have."""
+        name = path.replace(".", "\0").encode()
+        if lib.sw_native_set_state(self._native.native, name, len(name), value, len(value)):
+            raise ValueError("the exchange is over, or its state is full")
 
     # --- what leaves
 

@@ -71,6 +71,7 @@ class VmSettings:
     `max_metrics`: how many names the plugin may define; what it counts beyond that is not shown. `callback_fuel`: units
     of wasmtime's fuel, about an instruction each, for one call behind the start; 0: not counted.
     `allowed_capabilities`: names of host calls, callbacks and WASI functions (`abi.capabilities`); empty: all.
+    `properties`: pairs of path and value that the plugin reads everywhere, outside of exchanges too.
     """
 
     vm_id: str = ""
@@ -84,6 +85,7 @@ class VmSettings:
     callback_fuel: int = 0
     allowed_capabilities: frozenset[str] = frozenset()
     max_metrics: int = PLUGIN_METRICS_MAX
+    properties: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +159,10 @@ class WasmVM:
             environment,
             len(environment),
         )
+        if settings.properties and lib.sw_vm_set_properties(
+            self.pointer, settings.properties, len(settings.properties)
+        ):
+            raise MemoryError("no memory for properties")
         self.begin()
         if settings.trace_rows:
             self.start_trace(settings.trace_rows)

@@ -39,6 +39,10 @@ ALLOWED = {
     "proxy_resolve_shared_queue": {OK, NF, IMA},
     "proxy_enqueue_shared_queue": {OK, NF, IMA},
     "proxy_dequeue_shared_queue": {OK, NF, Status.EMPTY, IMA},
+    "proxy_increment_metric": {OK, NF, BA},
+    "proxy_record_metric": {OK, NF, BA},
+    "proxy_get_metric": {OK, NF, BA, IMA},
+    "proxy_call_foreign_function": {OK, NF, BA, Status.SERIALIZATION_FAILURE, IMA},
 }
 ORDINARY = {OK, BA, IMA}
 

@@ -7,6 +7,7 @@
 #include "logs.h"
 #include "shared_data.h"
 #include "metrics.h"
+#include "properties.h"
 
 typedef struct {
     sw_linker *linker;
@@ -44,6 +45,7 @@ static void set_up(stage *s) {
             account[i] = sw_metrics_define(s->metrics, SW_COUNTER, "", 0, "account", chance(8), SW_MOST_METRICS);
         sw_vm_count_in(s->vm, s->metrics, chance(4), account);
     }
+    if (one_in(2)) CHECK(!sw_vm_set_properties(s->vm, property, sizeof property) || memory_failures);
     s->root = sw_context_new_root(s->vm, "plugin", 6, "root", 4, "{}", chance(3));
     s->filter = sw_filter_new_wasm(one_in(2), true);
     sw_filter_bind(s->filter, s->root);
@@ -144,6 +146,11 @@ static void event(stage *s) {
     }
     }
     sw_context_take_tick(s->root);
+    size_t length;
+    static const char path[] = "request\0headers\0x-a", other[] = "xds\0route_name";
+    const char *value = one_in(4) ? sw_stream_property(s->stream, other, chance(sizeof other), &length)
+                                  : sw_stream_property(s->stream, path, chance(sizeof path), &length);
+    CHECK(value || !length);
     if (one_in(10)) sw_vm_tell_account(s->vm);
     if (one_in(10)) sw_context_declare(s->root, "a name", chance(7), one_in(2));
 }
