@@ -17,6 +17,8 @@ from host._core import ffi, lib
 from host.plugin import streams
 from host.plugin.delivery import Delivery
 from host.plugin.guests import Guest, guest_of
+from host.plugin.shared_data import SharedState
+from host.store import Space
 from host.wasm.vm import GuestFailed
 
 logger = logging.getLogger("sluiceway.plugin")
@@ -100,6 +102,10 @@ class ForeignCall:
     def log(self, level: LogLevel, message: str) -> None:
         """Write a line of the host's about the plugin."""
         self._guest.services.event(level, message, self.plugin)
+
+    def shared_data(self) -> Space:
+        """Return the shared data of the plugin's vm_id. Raises host.store.Refused when they cannot be had."""
+        return self._guest.subject(SharedState).space()
 
     def declare_property(self, name: bytes, *, read_only: bool) -> bool:
         """Note how a property of the plugin's may be set; False when it has been noted already."""

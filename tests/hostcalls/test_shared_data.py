@@ -6,7 +6,7 @@ import pytest
 
 from abi import Status
 from host.store import Limits, Stores
-from testdata.relay import SCRATCH
+from testdata.relay import GROW, SCRATCH
 from tests.hostcalls.relays import OUT, Run, expect, in_phases, run, start
 
 GET, SET = "proxy_get_shared_data", "proxy_set_shared_data"
@@ -137,6 +137,72 @@ def test_a_value_over_the_limit_is_a_mismatch_and_said() -> None:
     (said,) = [event.message for event in outcome.host.events]  # the second comes within a second
     assert said == "proxy_set_shared_data answers CAS_MISMATCH: an entry of 2003 bytes is over max_size"
     assert outcome.host.shared_data == {b"key": b"1"}
+
+
+def ttl(key: bytes, milliseconds: int) -> tuple[str | int | bytes, ...]:
+    """The step that gives an entry a life of its own."""
+    argument = milliseconds.to_bytes(4, "little") + key
+    return ("request_headers", "proxy_call_foreign_function", b"set_shared_data_ttl", argument, OUT, OUT + 4)
+
+
+def test_a_plugin_gives_an_entry_a_life() -> None:
+    """By a foreign function of ours; a set gives it the configured one again."""
+    steps = (
+        ttl(b"key", 500),
+        put(b"key", b"1"),
+        put(b"kept", b"1"),
+        ttl(b"key", 500),
+        ttl(b"kept", 500),
+        ttl(b"kept", 0),
+    )
+    with start(*steps) as host:
+        stream = host.http_stream()
+        stream.request_headers([(b":method", b"GET"), (b":path", b"/")], end_of_stream=True)
+        assert Run(host, stream, "relay.wat").statuses == [Status.NOT_FOUND, *[Status.OK] * 5]
+        host.advance(0.4)
+        assert set(host.shared_data) == {b"key", b"kept"}
+        host.advance(0.2)
+        assert set(host.shared_data) == {b"kept"}
+
+
+def test_the_life_of_an_entry_needs_its_four_bytes() -> None:
+    """Whatever else comes."""
+    call = "proxy_call_foreign_function"
+    for argument in (b"", b"abc"):
+        outcome = run(("request_headers", call, b"set_shared_data_ttl", argument, OUT, OUT + 4))
+        assert outcome.statuses == [Status.BAD_ARGUMENT]
+
+
+def test_the_life_of_an_entry_can_be_configured() -> None:
+    """For a vm_id; it counts from the last set."""
+    stores = Stores(Limits(ttl=2))
+    with start(put(b"key", b"1"), stores=stores) as host:
+        host.http_stream().request_headers([(b":method", b"GET"), (b":path", b"/")], end_of_stream=True)
+        host.advance(1.9)
+        assert b"key" in host.shared_data
+        host.advance(0.2)
+        assert b"key" not in host.shared_data
+
+
+def test_a_value_of_10_megabytes_is_refused_and_pushes_nothing_out() -> None:
+    """The plugin goes on."""
+    stores = Stores(Limits(max_size=1 << 20))
+    huge = ("request_headers", SET, b"huge", 0x100, 10_000_000, 0)
+    outcome = run(put(b"key", b"1"), ("request_headers", GROW, 160), huge, stores=stores)
+    assert outcome.statuses == [Status.OK, Status.CAS_MISMATCH]
+    assert outcome.host.shared_data == {b"key": b"1"}
+    assert outcome.host.failures == 0
+
+
+def test_a_flood_of_keys_takes_no_more_than_its_limit() -> None:
+    """What was used longest ago goes; the plugin, and those of other vm_ids, go on."""
+    stores = Stores(Limits(max_size=1 << 20))
+    stores.space("other").set(b"key", b"1")
+    flood = [("request_headers", SET, b"%d" % number, 0x100, 60_000, 0) for number in range(400)]
+    outcome = run(*flood, stores=stores, callback_deadline=5000)
+    assert outcome.statuses == [Status.OK] * 400
+    assert list(outcome.host.shared_data) == [b"%d" % number for number in range(383, 400)]
+    assert outcome.host.shared_data_of("other") == {b"key": b"1"}
 
 
 def test_a_test_sets_and_sees_them() -> None:

@@ -253,3 +253,34 @@ def test_a_test_can_call_it_by_hand() -> None:
         host.shared_queue(b"queue").ready()
         assert calls(host) == 1
         assert Run(host, host.http_stream(), "relay.wat").results[-1][2] == Status.EMPTY
+
+
+def test_a_flood_of_items_ends_at_the_limit_and_everybody_goes_on() -> None:
+    """The plugin is told NOT_FOUND; the log has one line, not one for each."""
+    stores = Stores(Limits(max_queue_size=10_000))
+    floods = [enqueue(b"item")] * 300
+    with start(register(), *floods, stores=stores, callback_deadline=5000) as host:
+        statuses = one_request(host).statuses[1:]
+        assert statuses.count(Status.OK) == 100
+        assert statuses[100:] == [Status.NOT_FOUND] * 200
+        assert len(host.shared_queue(b"queue").items) == 100
+        assert len(host.events) == 1
+        assert host.failures == 0
+
+
+def test_a_plugin_that_keeps_waking_itself_leaves_others_their_turn() -> None:
+    """Each on_queue_ready takes an item and puts one: the host makes one call at a time, and never from within one."""
+    steps = (register(), dequeue(1, "queue_ready"), enqueue(b"again", 1, "queue_ready"))
+    stores = Stores()
+    host = start(*steps, stores=stores)
+    queue = stores.space("").register_queue(b"queue")
+    stores.enqueue(queue, b"first")
+    services = host._services
+    for turn in range(1, 20):  # turns of an event loop; `run_soon` would go on for ever
+        for _ in range(len(services._soon)):
+            services._soon.popleft()()
+        assert calls(host) <= turn
+    assert calls(host) > 5
+    assert stores.length(queue) == 1
+    stores.dequeue(queue)
+    host.close()
