@@ -16,7 +16,7 @@ from host import (
     PythonFilter,
     WasmPlugin,
 )
-from host.testing import CallFailure
+from host.testing import CallFailure, Stores
 
 PLUGINS = Path(__file__).parents[2] / "testdata" / "plugins"
 GET = [(b":method", b"GET"), (b":path", b"/"), (b":authority", b"example.test"), (b":scheme", b"http")]
@@ -123,6 +123,31 @@ def test_it_makes_three_host_calls(plugin_host):
     assert len(plugin.trace("proxy_get_header_map_value")) == 2
     (call,) = plugin.trace("proxy_log")
     assert call.result == 0  # Status.OK
+
+
+# [shared]
+def test_it_counts_with_others(plugin_host):
+    configuration = {"count": 2, "time_window": 60, "key_type": "constant", "key": "all"}
+    stores = Stores()
+    plugins = [
+        plugin_host(PLUGINS / "rate_limit/plugin.wasm", configuration, stores=stores) for _ in range(2)
+    ]
+    statuses = []
+    for plugin in [*plugins, *plugins]:
+        stream = plugin.http_stream()
+        stream.request_headers(GET, end_of_stream=True)
+        statuses.append(stream.to_client.status)
+    assert statuses == [None, None, 429, 429]
+    del plugins[0].shared_data[b"rate_limit//all"]
+    stream = plugins[1].http_stream()
+    assert stream.request_headers(GET, end_of_stream=True) is Action.CONTINUE
+
+
+def test_it_takes_what_another_sends(plugin_host):
+    plugin = plugin_host(bytes(wat2wasm((PLUGINS.parent / "wat/shared_queue.wat").read_text())))
+    plugin.shared_queue(b"paths").enqueue(b"/from/elsewhere")
+    assert plugin.logs(LogLevel.INFO) == ["/from/elsewhere"]
+    assert plugin.shared_queue(b"paths").items == []
 
 
 # [metrics]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -76,3 +77,13 @@ def test_what_is_wrong_is_named(text: str, problem: str) -> None:
     """By its path, with what is expected."""
     (told,) = problems(text)
     assert told.startswith(problem)
+
+
+def test_the_example_of_the_page_is_a_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """docs/shared-state.md."""
+    (tmp_path / "limit.wasm").touch()
+    monkeypatch.chdir(tmp_path)
+    page = (Path(__file__).parents[2] / "docs/shared-state.md").read_text()
+    (example,) = re.findall(r"^```yaml\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    found = loads(example).stores
+    assert found.vm_ids == (VmIdStore("limits", "redis", SharedLimits(4 << 20, 3600)),)
