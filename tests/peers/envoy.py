@@ -21,6 +21,7 @@ class WasmFilter:
     configuration: str = ""
     vm_configuration: str = ""
     name: str = "plugin"
+    allow_on_headers_stop_iteration: bool = False
 
     def as_http_filter(self) -> dict[str, Any]:
         """Return the entry of `http_filters`. Equal vm_id and code share a VM, so each name is a vm_id."""
@@ -33,6 +34,7 @@ class WasmFilter:
                     "name": self.name,
                     "root_id": self.name,
                     "configuration": {"@type": string, "value": self.configuration},
+                    "allow_on_headers_stop_iteration": self.allow_on_headers_stop_iteration,
                     "vm_config": {
                         "vm_id": self.name,
                         "runtime": "envoy.wasm.runtime.v8",

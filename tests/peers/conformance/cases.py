@@ -5,6 +5,7 @@ What follows from them on a host is not written here by hand but observed: see e
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ class Case:
     configuration: str
     request: Pieces  # each written by itself, with a pause between
     answer: Pieces = ANSWER  # the origin's
+    allow_on_headers_stop_iteration: bool = False
 
 
 def _request(name: str, line: str, fields: Sequence[str], *body: bytes) -> Pieces:
@@ -479,6 +481,28 @@ PAUSES = (
     _post_chunked("pause-request-trailers", "pause_resume", _pause("request_trailers")),
     _get("pause-response-trailers", "pause_resume", _pause("response_trailers"), answer=CHUNKED_ANSWER),
     _post("pause-headers-with-body", "pause_resume", _pause("request_headers"), b"first", b"second"),
+    *(
+        dataclasses.replace(case, allow_on_headers_stop_iteration=True)
+        for case in (
+            _post(
+                "pause-head-alone", "pause_resume", _pause("request_headers", "never"), b"first", b"second"
+            ),
+            _get("pause-head-alone-no-body", "pause_resume", _pause("request_headers")),
+            _get(
+                "pause-response-head-alone",
+                "pause_resume",
+                _pause("response_headers", "never"),
+                answer=CHUNKED_ANSWER,
+            ),
+            _post(
+                "pause-head-and-body",
+                "pause_resume",
+                {"pause": ["request_headers", "request_body"], "resume": "end"},
+                b"first",
+                b"second",
+            ),
+        )
+    ),
 )
 
 LIFE_CYCLE = (

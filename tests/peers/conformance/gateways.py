@@ -47,7 +47,10 @@ class EnvoyGateway:
         bootstrap: dict[str, dict[str, list[object]]] = {}
         for case in cases:
             plugin = envoy.WasmFilter(
-                PLUGINS / case.plugin / "plugin.wasm", case.configuration, name=case.name
+                PLUGINS / case.plugin / "plugin.wasm",
+                case.configuration,
+                name=case.name,
+                allow_on_headers_stop_iteration=case.allow_on_headers_stop_iteration,
             )
             one = json.loads(envoy.configuration(self._ports[case.name], origin_port, [plugin], quiet=True))
             if bootstrap:
@@ -88,6 +91,7 @@ class SluicewayGateway:
                 "root_id": case.name,
                 "priority": 1000,
                 "file": str(PLUGINS / case.plugin / "plugin.wasm"),
+                "allow_on_headers_stop_iteration": case.allow_on_headers_stop_iteration,
             }
             for case in cases
         ]
