@@ -47,11 +47,16 @@ class StreamUpstream:
             try:
                 async with asyncio.timeout(self._connect_timeout):
                     await self._connect(new_protocol, node, client_name)
-            except OSError as error:
+            except (
+                ssl.SSLError
+            ) as error:  # a client's name may be why: no reason to pass the node over for others
                 failure = error
+                logger.warning("%s: %s", _address(node), describe(error))
+            except (OSError, ValueError) as error:  # ValueError: a name that no resolver takes
+                failure = error if isinstance(error, OSError) else OSError(str(error))
                 is_news = self._nodes.mark_down(node)
                 level = logging.WARNING if is_news else logging.DEBUG
-                logger.log(level, "%s cannot be reached: %s", _address(node), describe(error))
+                logger.log(level, "%s cannot be reached: %s", _address(node), describe(failure))
             else:
                 return node
         raise failure

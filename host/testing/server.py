@@ -95,8 +95,8 @@ class GatewayProcess:
 
     def serving(self, seconds: float = PATIENCE) -> tuple[str, int]:
         """Wait until it serves; return host and port. Raises AssertionError, with its log, when it does not."""
-        (line,) = self.wait_for(r"serving on http://\S+;", seconds=seconds)
-        found = re.search(r"serving on http://([\d.]+):(\d+);", line)
+        (line,) = self.wait_for(r"serving on http://\S+[;,]", seconds=seconds)
+        found = re.search(r"serving on http://([\d.]+):(\d+)[;,]", line)
         assert found is not None, line
         return found[1], int(found[2])
 
