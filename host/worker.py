@@ -97,7 +97,8 @@ class Worker:
             is_first = not self._enqueued
             self._enqueued.add(queue)
         if is_first:
-            self._loop.call_soon_threadsafe(self._tell_enqueued)
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody has to be told any more
+                self._loop.call_soon_threadsafe(self._tell_enqueued)
 
     def _tell_enqueued(self) -> None:
         with self._lock:
