@@ -45,6 +45,12 @@ class _Family:
         """The host counts times in whole nanoseconds."""
         return self.is_host and "_seconds" in self.name
 
+    @property
+    def names(self) -> list[str]:
+        """The names of its samples, and its own."""
+        ends = ("_bucket", "_sum", "_count") if self.type is MetricType.HISTOGRAM else ()
+        return [self.name, *(self.name + end for end in ends)]
+
     def add(self, labels: str, values: tuple[int, ...]) -> None:
         """Two names may become one series: they are one then."""
         if (known := self.series.get(labels)) is not None:
@@ -78,7 +84,7 @@ class Exposition:
                 family.name in taken
             ):  # a family has one type, and one source: another one gets its type's name
                 family.name += f"_{kind.name.lower()}"
-            taken.add(family.name)
+            taken.update(family.names)
             lines.append(f"# TYPE {family.name} {kind.name.lower()}")
             lines.extend(_lines(family))
         return "\n".join(lines) + "\n" if lines else ""
@@ -95,8 +101,9 @@ class Exposition:
     def _named(self, name: str) -> tuple[str, str]:
         rest, labels = _istio_labels(name)
         rest, found = self._tagged(rest)
-        listed = dict(labels) | dict(found)
-        text = ",".join(f'{_allowed(key)}="{escape(value)}"' for key, value in listed.items())
+        listed = {_allowed(key): value for key, value in (*labels, *found)}
+        listed.pop("le", None)  # a histogram's own
+        text = ",".join(f'{key}="{escape(value)}"' for key, value in listed.items())
         full = self._prefix + _NOT_ALLOWED.sub("_", rest)
         return _allowed(full), text
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from abi import Status
+from abi import Status, encode_pairs
 from host.testing import PluginHost
 from testdata import relay
 from tests.hostcalls.relays import OUT, PHASES, Run, exchange, expect, in_phases, run, start
@@ -103,6 +103,50 @@ def test_a_deferred_end_comes_with_proxy_done() -> None:
     assert len(host.trace("proxy_on_delete")) == 1
     host.advance(10)
     assert len(host.trace("proxy_on_tick")) <= 2
+
+
+def test_a_deferred_end_comes_with_proxy_done_from_the_answer_of_a_call() -> None:
+    """A plugin that reports before it ends: the call is made in on_done, its callback ends the plugin."""
+    fields = encode_pairs([(b":method", b"POST"), (b":path", b"/report"), (b":authority", b"a")])
+    host = done_of_the_plugin(
+        ("done", "proxy_http_call", b"reports", fields, b"", b"", 1000, OUT),
+        ("done", relay.RETURN, 0),
+        ("http_call_response", "proxy_done"),
+    )
+    assert not host.trace("proxy_on_delete")
+    (call,) = host.calls
+    call.respond(204)
+    host.advance(0)
+    assert len(host.trace("proxy_on_delete")) == 1
+
+
+def test_a_deferred_end_comes_with_proxy_done_from_a_queue() -> None:
+    """A plugin that empties its queue before it ends."""
+    host = done_of_the_plugin(
+        ("configure", "proxy_register_shared_queue", b"jobs", OUT),
+        ("done", relay.RETURN, 0),
+        ("queue_ready", "proxy_done"),
+    )
+    assert not host.trace("proxy_on_delete")
+    host.shared_queue_of("", b"jobs").enqueue(b"last")
+    host.advance(0)
+    assert len(host.trace("proxy_on_delete")) == 1
+
+
+def test_a_deferred_end_comes_with_proxy_done_from_a_foreign_function() -> None:
+    """Whatever it was that took time."""
+    answers = []
+    host = start(
+        ("done", "proxy_call_foreign_function", b"flush", b"", 0, 0),
+        ("done", relay.RETURN, 0),
+        ("foreign_function", "proxy_done"),
+        foreign_functions={"flush": lambda call: answers.append(call.answer_later())},
+    )
+    host.plugin.release(next(iter(host.plugin._contexts)))
+    assert not host.trace("proxy_on_delete")
+    answers[0].send(b"")
+    host.advance(0)
+    assert len(host.trace("proxy_on_delete")) == 1
 
 
 def test_an_end_that_is_deferred_and_done_at_once_is_done() -> None:

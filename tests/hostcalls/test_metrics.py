@@ -7,10 +7,10 @@ import struct
 import pytest
 
 from abi import Status
-from host.testing import Histogram, PluginHost
+from host.testing import ChainHost, Histogram, PluginHost, WasmPlugin
 from testdata import relay
 from testdata.relay import SCRATCH
-from tests.hostcalls.relays import OUT, exchange, expect, in_phases, run, start
+from tests.hostcalls.relays import OUT, expect, in_phases, run, start
 from tests.plugin.guests import wat
 
 OK, NOT_FOUND, BAD = Status.OK, Status.NOT_FOUND, Status.BAD_ARGUMENT
@@ -132,13 +132,18 @@ def test_one_name_may_have_several_types() -> None:
     ]
 
 
-def test_names_are_shared_by_all_plugins() -> None:
-    """Envoy has one namespace; the ids are each guest's own."""
-    first = run(define(GAUGE, b"other"), define(COUNTER, b"c", OUT + 4), increment(8, 1))
-    assert first.statuses == [OK] * 3
-    second = start(define(COUNTER, b"c"), increment(4, 5))
-    exchange(second)
-    assert second.metrics["c"] == 5  # each test kit has a table of its own
+def test_names_are_shared_by_all_plugins_and_ids_are_not() -> None:
+    """Envoy has one namespace; an id that another guest was given means nothing here."""
+    first = relay.script(
+        define(COUNTER, b"c"), define(COUNTER, b"d", OUT + 4), increment(4, 2), increment(8, 1)
+    )
+    second = relay.script(define(COUNTER, b"c"), increment(4, 5), increment(8, 1))
+    plugins = [WasmPlugin(wat("relay"), script, name=name) for name, script in (("a", first), ("b", second))]
+    with ChainHost(plugins) as chain:
+        with chain.http_stream() as stream:
+            stream.request_headers([(b":method", b"GET"), (b":path", b"/")], end_of_stream=True)
+        assert chain.metrics == {"c": 7, "d": 1}
+        assert chain.logs(plugin="b")[-1].endswith(f"{Status.NOT_FOUND:08x}")
 
 
 def test_metrics_work_in_every_phase() -> None:

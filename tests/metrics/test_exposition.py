@@ -116,6 +116,19 @@ def test_a_family_has_one_type() -> None:
     ]
 
 
+def test_a_histograms_samples_are_not_mixed_up_with_another_metrics() -> None:
+    """A counter may be called what a histogram's sum is."""
+    histogram = Metric(Key(HISTOGRAM, "x"), (0,) * (len(BUCKETS) + 2))
+    text = Exposition().text([counter("x_sum", 5), histogram])
+    assert "# TYPE wasmcustom_x_sum_counter counter\nwasmcustom_x_sum_counter 5" in text
+
+
+def test_labels_that_become_one_are_one() -> None:
+    """A label must not be there twice, and `le` is a histogram's."""
+    text = Exposition("").text([counter("a.b=.=1;.;a-b=.=2;.;le=.=3;.;x")])
+    assert text.splitlines()[1] == 'x{a_b="2"} 1'
+
+
 def test_a_plugin_cannot_pass_its_metric_off_as_the_hosts() -> None:
     """Without a prefix its name could be the same."""
     own = Metric(Key(COUNTER, host_name("workers"), is_host=True), (1,))
