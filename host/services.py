@@ -18,7 +18,8 @@ from host.log import Log
 from host.metrics.table import MetricsTable
 from host.plugin.callouts import HttpCall
 from host.plugin.foreign import ForeignFunctions
-from host.plugin.services import CallInFlight
+from host.plugin.grpc import GrpcCall
+from host.plugin.services import CallInFlight, GrpcInFlight
 from host.store import Stores
 from host.wasm.engine import bind_thread
 
@@ -133,6 +134,10 @@ class LoopServices:
     def http_call(self, call: HttpCall) -> CallInFlight | None:
         """Send the call's request."""
         return self._callouts.send(call) if self._callouts is not None else None
+
+    def grpc_call(self, call: GrpcCall) -> GrpcInFlight | None:
+        """Begin a gRPC call or stream."""
+        return self._callouts.begin(call) if self._callouts is not None else None
 
     def close(self) -> None:
         """Build no more VMs."""

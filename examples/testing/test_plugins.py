@@ -99,6 +99,32 @@ def test_nobody_passes_without_an_answer(plugin_host):
     assert refused.local_response.body == b"no answer: connection refused\n"
 
 
+# [grpc]
+def test_it_asks_a_grpc_server(plugin_host):
+    plugin = plugin_host(PLUGINS / "grpc_check/plugin.wasm", b"check", upstreams=["check"])
+    stream = plugin.http_stream()
+    stream.request_headers(GET, end_of_stream=True)
+    (call,) = plugin.grpc_calls
+    assert (call.upstream, call.service, call.method) == ("check", "test.Echo", "Unary")
+    assert call.messages == [b"/"]
+    call.respond(b"fine")
+    assert (b"x-grpc-answer", b"fine") in stream.to_upstream.headers
+
+
+def test_a_grpc_stream_is_played(plugin_host):
+    plugin = plugin_host(PLUGINS / "grpc_check/plugin.wasm", b"check")
+    stream = plugin.http_stream()
+    stream.request_headers([(b":method", b"GET"), (b":path", b"/stream")], end_of_stream=True)
+    (call,) = plugin.grpc_calls
+    assert call.messages == [b"one", b"two", b"three"]
+    assert call.is_half_closed
+    call.send_initial_metadata()
+    call.send(b"answer")
+    call.close(8, "too much", [(b"grpc-status", b"8")])
+    heard = b"began 200, answer, trailing 8, closed 8"
+    assert (b"x-grpc-answer", heard) in stream.to_upstream.headers
+
+
 # [trap]
 def test_a_trap_costs_one_request(plugin_host):
     plugin = plugin_host(

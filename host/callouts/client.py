@@ -9,13 +9,17 @@ from typing import Final
 
 from host.callouts.directory import Directory
 from host.callouts.exchange import CallExchange
+from host.callouts.grpc import begin_grpc
 from host.http.deadlines import Deadlines
 from host.http.message import MessageError
 from host.plugin.callouts import HttpCall
+from host.plugin.grpc import GrpcCall
 from host.plugin.services import CallInFlight
+from host.plugin.settings import CalloutSettings
 from host.plugin.targets import Address
 from host.upstream.balancer import Node
 from host.upstream.dial import TcpDialer, TlsDialer, UnixDialer
+from host.upstream.grpc import GrpcStream
 from host.upstream.upstream import Dialer, Upstream
 
 logger = logging.getLogger("sluiceway.callouts")
@@ -45,7 +49,7 @@ class Callouts:
 
     def send(self, call: HttpCall) -> CallInFlight | None:
         """Send a call's request, and tell it of the outcome later; None: there is nowhere to send it."""
-        upstream = self._upstream(call)
+        upstream = self._upstream(call.request.upstream, call.request.address, call.callouts)
         if upstream is None:
             return None
         try:
@@ -55,16 +59,21 @@ class Callouts:
             logger.error("a call of plugin %s: %s", call.plugin, error.reason)
             return None
 
+    def begin(self, call: GrpcCall) -> GrpcStream | None:
+        """Begin a gRPC call or stream, and tell it later what is heard of it; None: there is nobody to ask."""
+        request = call.request
+        upstream = self._upstream(request.upstream, request.address, call.callouts)
+        return None if upstream is None else begin_grpc(call, upstream)
+
     def close(self) -> None:
         """Close the idle connections."""
         for upstream in self._servers.values():
             upstream.close()
         self._servers.clear()
 
-    def _upstream(self, call: HttpCall) -> Upstream | None:
-        address, callouts = call.request.address, call.callouts
+    def _upstream(self, name: str, address: Address | None, callouts: CalloutSettings) -> Upstream | None:
         if address is None:
-            return self.directory.find(call.request.upstream)
+            return self.directory.find(name)
         if address.scheme == "https":
             server = _Server(address, callouts.ssl_verify, callouts.trusted_ca)
         else:

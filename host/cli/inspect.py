@@ -20,7 +20,7 @@ from host.errors import HostError
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
 
-UNIMPLEMENTED: Final = frozenset({"grpc", "dns"})
+UNIMPLEMENTED: Final = frozenset({"dns"})
 """Subjects of host calls that link and answer UNIMPLEMENTED."""
 
 MAX_FILE_SIZE: Final = 256 * 1024 * 1024

@@ -8,6 +8,7 @@
 #include "engine.h"
 #include "faces.h"
 #include "foreign.h"
+#include "grpc.h"
 #include "headers.h"
 #include "http2.h"
 #include "linker.h"

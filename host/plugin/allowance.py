@@ -13,13 +13,14 @@ _MOST_REMEMBERED = 64  # targets for which a refusal is logged once
 
 
 class Allowance:
-    """Of one plugin, on all of its VMs. `calls`, `bytes`: in flight now, and held by their requests' bodies."""
+    """Of one plugin, on all of its VMs. `calls`, `bytes`: in flight now, and held by their requests' bodies;
+    `most_bytes`: what these may hold."""
 
     def __init__(self, settings: PluginSettings, services: Services) -> None:
         self.plugin = settings.name
         self.callouts = settings.callouts
         self.calls = self.bytes = 0
-        self._most_bytes = settings.vm.memory_limit
+        self.most_bytes = settings.vm.memory_limit
         self._services = services
         self._allowed = AllowList(self.callouts.allow)
         self._told: set[str] = set()
@@ -47,7 +48,7 @@ class Allowance:
         """
         if self.calls >= self.callouts.max_calls:
             reason = f"{self.calls} calls are in flight, as many as callouts.max_calls allows"
-        elif self.bytes + size > self._most_bytes:
+        elif self.bytes + size > self.most_bytes:
             reason = f"the bodies of {self.calls} calls in flight hold as many bytes as the plugin may"
         else:
             self.calls += 1

@@ -15,6 +15,7 @@ from host.store import Stores
 if TYPE_CHECKING:
     from host.plugin.callouts import HttpCall
     from host.plugin.foreign import ForeignFunctions
+    from host.plugin.grpc import GrpcCall
 
 T = TypeVar("T")
 
@@ -31,6 +32,23 @@ class CallInFlight(Protocol):
 
     def cancel(self) -> None:
         """Give it up: nobody waits for its outcome any more. Harmless when it has come."""
+
+
+class GrpcInFlight(Protocol):
+    """A gRPC call or stream that was begun."""
+
+    @property
+    def unsent(self) -> int:
+        """Bytes that wait for the server to take them."""
+
+    def send(self, message: bytes, end: bool) -> bool:
+        """Send a message; `end`: the last one. False: it cannot be sent."""
+
+    def half_close(self) -> None:
+        """Say that no more messages come."""
+
+    def cancel(self) -> None:
+        """End it: nothing is heard of it any more."""
 
 
 class Services(Protocol):
@@ -75,3 +93,6 @@ class Services(Protocol):
 
     def http_call(self, call: HttpCall) -> CallInFlight | None:
         """Send the call's request, and tell the call of the outcome, later; None: it is refused at once."""
+
+    def grpc_call(self, call: GrpcCall) -> GrpcInFlight | None:
+        """Begin the call or stream, and tell it what is heard of it, later; None: it is refused at once."""

@@ -11,6 +11,7 @@ from host.store import Stores
 from host.testing.calls import HostedCall
 from host.testing.chain import ChainHost, WasmPlugin
 from host.testing.connection import HostedConnection
+from host.testing.grpc import HostedGrpcCall
 from host.testing.metrics import Histogram
 from host.testing.plugin import PluginHost
 from host.testing.server import ProxyServer
@@ -27,6 +28,7 @@ __all__ = [
     "HostEvent",
     "HostedCall",
     "HostedConnection",
+    "HostedGrpcCall",
     "HostedStream",
     "LocalResponse",
     "Message",

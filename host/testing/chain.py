@@ -23,6 +23,7 @@ from host.plugin.supplies import Supplies
 from host.store import Stores
 from host.testing.calls import HostedCall
 from host.testing.connection import HostedConnection
+from host.testing.grpc import HostedGrpcCall
 from host.testing.metrics import Metrics
 from host.testing.modules import Configuration, Wasm, default_name, encode_configuration, load_module
 from host.testing.services import HostEvent, ManualServices, PluginLine
@@ -275,6 +276,11 @@ class ChainHost:
     def calls(self) -> list[HostedCall]:
         """The calls of plugins that wait for an outcome, oldest first: `respond` to them, or let them `fail`."""
         return list(self._services.calls)
+
+    @property
+    def grpc_calls(self) -> list[HostedGrpcCall]:
+        """The gRPC calls and streams of plugins that are open, oldest first: the test plays their server."""
+        return list(self._services.grpc_calls)
 
     @property
     def events(self) -> list[HostEvent]:

@@ -13,8 +13,10 @@ from abi.types import LogLevel
 from host.metrics.table import MetricsTable
 from host.plugin.callouts import HttpCall
 from host.plugin.foreign import ForeignFunctions
+from host.plugin.grpc import GrpcCall
 from host.store import MemoryStore, Stores
 from host.testing.calls import HostedCall
+from host.testing.grpc import GuestSide, HostedGrpcCall
 from host.wasm.engine import bind_thread
 
 T = TypeVar("T")
@@ -68,6 +70,7 @@ class ManualServices:
         self.lines: list[PluginLine] = []
         self.events: list[HostEvent] = []
         self.calls: list[HostedCall] = []
+        self.grpc_calls: list[HostedGrpcCall] = []
         self.upstreams: Collection[str] | None = None  # None: there is one of any name
         self.after: Callable[[], None] = self.run_soon  # called behind what a test does to a call
         self._timers: list[ManualTimer] = []
@@ -126,6 +129,10 @@ class ManualServices:
         if not isinstance(self.stores.local, MemoryStore):
             raise TypeError("these stores keep nothing in memory")
         return self.stores.local
+
+    def grpc_call(self, call: GrpcCall) -> GuestSide:
+        """Keep the call or stream until the test ends it."""
+        return GuestSide(HostedGrpcCall(call, self.grpc_calls, self.call_later, lambda: self.after()))
 
     @property
     def next_due(self) -> float | None:

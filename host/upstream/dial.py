@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Awaitable
+from typing import Literal
 
 from host.upstream.connection import UpstreamConnection
+
+Speaks = Literal["http/1.1", "h2"]
+"""What a connection is for, by its ALPN name."""
 
 
 class TcpDialer:
@@ -28,22 +31,28 @@ class TcpDialer:
 
     async def _dial(self, connection: UpstreamConnection, host: str, port: int) -> None:
         try:
-            await self._open(connection, host, port)
+            await self.open(connection, host, port)
         except (OSError, ValueError) as error:  # ValueError: a name that no resolver takes
             if self._tasks.pop(connection, None) is not None:
                 connection.connect_failed(error)
         else:
             self._tasks.pop(connection, None)
 
-    def _open(self, connection: UpstreamConnection, host: str, port: int) -> Awaitable[object]:
-        return asyncio.get_running_loop().create_connection(lambda: connection, host, port)
+    async def open(
+        self, protocol: asyncio.BaseProtocol, host: str, port: int, speaks: Speaks = "http/1.1"
+    ) -> None:
+        """Connect the protocol, or raise OSError or ValueError."""
+        await asyncio.get_running_loop().create_connection(lambda: protocol, host, port)
 
 
 class UnixDialer(TcpDialer):
     """Connects to unix sockets: a node's host is the path."""
 
-    def _open(self, connection: UpstreamConnection, host: str, port: int) -> Awaitable[object]:
-        return asyncio.get_running_loop().create_unix_connection(lambda: connection, host)
+    async def open(
+        self, protocol: asyncio.BaseProtocol, host: str, port: int, speaks: Speaks = "http/1.1"
+    ) -> None:
+        """Connect the protocol, or raise OSError."""
+        await asyncio.get_running_loop().create_unix_connection(lambda: protocol, host)
 
 
 class TlsError(OSError):
@@ -61,26 +70,42 @@ class TlsDialer(TcpDialer):
         self._verify = verify
         self._trusted = trusted_certificate
         self._server_name = server_name
-        self._context: asyncio.Future[ssl.SSLContext] | None = None
+        self._contexts: dict[Speaks, asyncio.Future[ssl.SSLContext]] = {}
 
-    async def _open(self, connection: UpstreamConnection, host: str, port: int) -> None:
+    async def open(
+        self, protocol: asyncio.BaseProtocol, host: str, port: int, speaks: Speaks = "http/1.1"
+    ) -> None:
+        """Connect the protocol, or raise OSError (TlsError) or ValueError.
+
+        The server is told by ALPN what is spoken. HTTP/2 it has to confirm (RFC 9113 section 3.2).
+        """
         loop = asyncio.get_running_loop()
-        if self._context is None:  # reading all authorities of a system takes some ten milliseconds
-            self._context = loop.run_in_executor(None, self._new_context)
-        try:
-            context = await asyncio.shield(self._context)
-        except OSError as error:
-            self._context = None  # the file may be there next time
-            raise TlsError(f"{self._trusted}: {error.strerror or error}") from error
+        context = await self._context(speaks)
         try:
             name = self._server_name or host
-            await loop.create_connection(lambda: connection, host, port, ssl=context, server_hostname=name)
+            transport, _ = await loop.create_connection(
+                lambda: protocol, host, port, ssl=context, server_hostname=name
+            )
         except (ssl.SSLError, ConnectionResetError, ConnectionAbortedError) as error:
             raise TlsError(_reason(error)) from error
+        if speaks == "h2" and transport.get_extra_info("ssl_object").selected_alpn_protocol() != "h2":
+            transport.abort()
+            raise TlsError("the server does not speak HTTP/2")
 
-    def _new_context(self) -> ssl.SSLContext:
+    async def _context(self, speaks: Speaks) -> ssl.SSLContext:
+        context = self._contexts.get(speaks)
+        if context is None:  # reading all authorities of a system takes some ten milliseconds
+            executor = asyncio.get_running_loop().run_in_executor
+            context = self._contexts[speaks] = executor(None, self._new_context, speaks)
+        try:
+            return await asyncio.shield(context)
+        except OSError as error:
+            self._contexts.pop(speaks, None)  # the file may be there next time
+            raise TlsError(f"{self._trusted}: {error.strerror or error}") from error
+
+    def _new_context(self, speaks: Speaks) -> ssl.SSLContext:
         context = ssl.create_default_context(cafile=self._trusted or None)
-        context.set_alpn_protocols(["http/1.1"])
+        context.set_alpn_protocols([speaks])
         if not self._verify:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE

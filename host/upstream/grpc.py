@@ -24,8 +24,9 @@ _MOST_TIMEOUT: Final = 99_999_999  # grpc-timeout has at most eight digits
 
 @dataclass(frozen=True, slots=True)
 class GrpcRequest:
-    """What is called. `timeout`: seconds until the call's end, None for no limit. `authority`: "" for the node's own.
+    """What is called; bytes that are no UTF-8 stand in text as surrogates.
 
+    `timeout`: seconds until the call's end, None for no limit. `authority`: "" for the node's own.
     `max_message_bytes` bounds one received message, `max_unsent_bytes` what waits for the peer to take it.
     """
 
@@ -54,10 +55,6 @@ class GrpcReceiver(Protocol):
         """The call has ended. The last that is heard of it, and heard once, unless it was cancelled."""
 
 
-class GrpcFailed(Exception):
-    """A message that cannot be sent: the request has ended, or too much waits already."""
-
-
 class GrpcStream:
     """A call in flight. Its methods may be used before there is a connection."""
 
@@ -75,14 +72,18 @@ class GrpcStream:
 
     # --- out ---
 
-    def send(self, message: bytes, *, end: bool = False) -> None:
-        """Queue a message; `end`: the last one. Raises GrpcFailed."""
-        self._write(_PREFIX.pack(0, len(message)) + message, end)
+    def send(self, message: bytes, end: bool = False) -> bool:
+        """Queue a message; `end`: the last one. False: the request has ended, or too much waits to be sent already."""
+        return self._write(_PREFIX.pack(0, len(message)) + message, end)
 
     def half_close(self) -> None:
         """Say that no more messages come. Harmless when that was said."""
-        if not self._is_half_closed and self._receiver is not None:
-            self._write(b"", True)
+        self._write(b"", True)
+
+    @property
+    def unsent(self) -> int:
+        """Bytes that wait for the peer to take them."""
+        return len(self._queued) if self._stream is None else self._stream.unsent
 
     def cancel(self) -> None:
         """End the call; nothing is heard of it any more."""
@@ -91,22 +92,20 @@ class GrpcStream:
         if self._stream is not None:
             self._stream.reset(ErrorCode.CANCEL)
 
-    def _write(self, data: bytes, end: bool) -> None:
+    def _write(self, data: bytes, end: bool) -> bool:
         if self._is_half_closed or self._receiver is None:
-            raise GrpcFailed("the request has ended")
-        stream = self._stream
-        if (len(self._queued) if stream is None else stream.unsent) + len(
-            data
-        ) > self._request.max_unsent_bytes:
-            raise GrpcFailed("the peer does not take what was sent before")
-        if stream is None:
+            return False
+        if self.unsent + len(data) > self._request.max_unsent_bytes:
+            return False
+        if self._stream is None:
             self._queued += data
         else:
             try:
-                stream.write(data, end=end)
-            except Http2Error as error:
-                raise GrpcFailed(str(error)) from error
+                self._stream.write(data, end=end)
+            except Http2Error:  # the connection is going down: its end is on its way
+                return False
         self._is_half_closed = end
+        return True
 
     def _open(self, acquired: Acquired) -> None:
         try:
@@ -124,8 +123,8 @@ class GrpcStream:
         head = HeaderMap(
             [
                 (b":method", b"POST"),
-                (b":scheme", self._pool.scheme),
-                (b":path", f"/{request.service}/{request.method}".encode()),
+                (b":scheme", self._pool.upstream.scheme.encode()),
+                (b":path", f"/{request.service}/{request.method}".encode(errors="surrogateescape")),
                 (b":authority", request.authority.encode() or node.host or node.authority),
                 (b"te", b"trailers"),
                 (b"content-type", b"application/grpc"),

@@ -122,7 +122,7 @@ class Http2Connection(asyncio.Protocol):
         self._idle_sweeps = sweeps(idle_timeout)
         self._transport: asyncio.Transport | None = None
         self._streams: dict[int, Http2Stream] = {}
-        self._is_blocked = self._is_flush_due = self._is_pinged = False
+        self._is_blocked = self._is_flush_due = self._is_pinged = self._is_retired = False
         self._end_reason = ""
 
     def __repr__(self) -> str:
@@ -132,7 +132,7 @@ class Http2Connection(asyncio.Protocol):
     def takes_requests(self) -> bool:
         """Whether another stream can be opened: it is connected, and neither side has said goodbye."""
         is_open = self._transport is not None and not self._transport.is_closing()
-        return is_open and self.session.takes_requests
+        return is_open and not self._is_retired and self.session.takes_requests
 
     def request(self, head: HeaderMap, handler: StreamHandler, *, end: bool = False) -> Http2Stream:
         """Send a request's head. Raises Http2Error. More than the peer allows at a time wait for their turn."""
@@ -142,10 +142,23 @@ class Http2Connection(asyncio.Protocol):
         self.flush_soon()
         return stream
 
-    def close(self) -> None:
-        """Say goodbye and close; what is in flight fails."""
-        if self._transport is not None and not self._transport.is_closing():
+    def retire(self) -> None:
+        """Take no new requests, and close behind the last one that is in flight."""
+        self._is_retired = True
+        self._close_if_retired()
+
+    def _close_if_retired(self) -> None:
+        transport = self._transport
+        if (
+            transport is None
+            or transport.is_closing()
+            or any(each.handler for each in self._streams.values())
+        ):
+            return
+        if transport.get_extra_info("ssl_object") is None:
             self._end("the connection was closed", ErrorCode.NO_ERROR)
+        else:
+            transport.abort()  # the goodbye of TLS would wait for the peer's, and the loop may end now
 
     # --- transport's calls ---
 
@@ -224,6 +237,8 @@ class Http2Connection(asyncio.Protocol):
                 logger.warning("malformed HTTP/2 of %s: %s", self._name, fault)
             self._end_reason = self._end_reason or fault
             transport.close()
+        elif self._is_retired:
+            self._close_if_retired()
         elif not self._streams and self.deadline > self._idle_sweeps:
             self._watch()
 

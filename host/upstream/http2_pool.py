@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from host.upstream.balancer import NodeState
 from host.upstream.http2 import Http2Connection
-from host.upstream.upstream import Upstream
+
+if TYPE_CHECKING:
+    from host.upstream.upstream import Upstream
+
+_LONGEST_CONNECT: Final = 60.0
+"""Seconds, whatever the upstream says: those who gave up waiting leave the attempt behind."""
 
 
 class Acquired(NamedTuple):
@@ -37,15 +41,8 @@ class Waiter:
 class Http2Pool:
     """The connections. Must be used on the loop's thread."""
 
-    def __init__(self, upstream: Upstream, tls: ssl.SSLContext | None = None, server_name: str = "") -> None:
-        """`tls`: how nodes are verified, None for h2c with prior knowledge. `server_name`: as which they are, by
-        default each as its own host.
-        """
+    def __init__(self, upstream: Upstream) -> None:
         self.upstream = upstream
-        self.scheme = b"http" if tls is None else b"https"
-        self._tls, self._server_name = tls, server_name
-        if tls is not None:
-            tls.set_alpn_protocols(["h2"])
         self._connections: dict[NodeState, Http2Connection] = {}
         self._waiting: dict[NodeState, list[Waiter]] = {}
         self._dials: set[asyncio.Task[None]] = set()
@@ -83,9 +80,14 @@ class Http2Pool:
     async def _dial(self, node: NodeState) -> None:
         upstream = self.upstream
         try:
-            connection = upstream.new_http2(node, lambda gone: self._gone(node, gone))
-            async with asyncio.timeout(upstream.connect_timeout):
-                await self._connect(connection, node)
+            connection = Http2Connection(
+                node.authority.decode(),
+                upstream.deadlines,
+                lambda gone: self._gone(node, gone),
+                idle_timeout=upstream.keepalive_idle,
+            )
+            async with asyncio.timeout(min(upstream.connect_timeout, _LONGEST_CONNECT)):
+                await upstream.dialer.open(connection, node.node.host, node.node.port, "h2")
         except Exception as error:  # whatever it is, those who wait must hear of it
             reason = "connect timeout" if isinstance(error, TimeoutError) else str(error) or repr(error)
             upstream.mark_down(node)
@@ -96,31 +98,19 @@ class Http2Pool:
         for waiter in self._waiting.pop(node, ()):
             _tell_ready(waiter, Acquired(connection, node))
         if self._closed:
-            connection.close()
-
-    async def _connect(self, connection: Http2Connection, node: NodeState) -> None:
-        loop, host = asyncio.get_running_loop(), node.node.host
-        if self._tls is None:
-            await loop.create_connection(lambda: connection, host, node.node.port)
-            return
-        transport, _ = await loop.create_connection(
-            lambda: connection, host, node.node.port, ssl=self._tls, server_hostname=self._server_name or host
-        )
-        if transport.get_extra_info("ssl_object").selected_alpn_protocol() != "h2":
-            transport.abort()
-            raise ConnectionError("the peer does not speak HTTP/2 (ALPN)")
+            connection.retire()
 
     def _gone(self, node: NodeState, connection: Http2Connection) -> None:
         if self._connections.get(node) is connection:
             del self._connections[node]
 
     def close(self) -> None:
-        """Make no more connections, and end those that there are."""
+        """Make no more connections; those that there are end with their last request."""
         self._closed = True
         for task in list(self._dials):
             task.cancel()
         for connection in list(self._connections.values()):
-            connection.close()
+            connection.retire()
 
 
 def _tell_ready(waiter: Waiter, acquired: Acquired) -> None:

@@ -5,16 +5,20 @@ It is built from plain values; it must not know where they were configured, nor 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Final, Literal, Protocol
+from asyncio import BaseProtocol
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 from host import hot
 from host.http.deadlines import Deadlines, sweeps
 from host.http.message import HeadWriter, new_judge
 from host.upstream.balancer import Node, NodeState, RoundRobin
 from host.upstream.connection import UpstreamConnection
-from host.upstream.http2 import Http2Connection
+from host.upstream.http2_pool import Http2Pool
 from host.upstream.interfaces import ClientExchange
+
+if TYPE_CHECKING:
+    from host.upstream.dial import Speaks
 
 Scheme = Literal["http", "https"]
 PassHost = Literal["pass", "node", "rewrite"]
@@ -31,6 +35,9 @@ class Dialer(Protocol):
 
     def cancel(self, connection: UpstreamConnection) -> None:
         """Forget about a connection being made."""
+
+    async def open(self, protocol: BaseProtocol, host: str, port: int, speaks: Speaks) -> None:
+        """Connect any protocol. Raises OSError or ValueError."""
 
 
 class Upstream:
@@ -62,7 +69,7 @@ class Upstream:
     ) -> None:
         self.name = name
         self.clock = deadlines.clock
-        self.connect_timeout, self._keepalive_idle = connect_timeout, keepalive_idle
+        self.connect_timeout, self.keepalive_idle = connect_timeout, keepalive_idle
         self.connect_sweeps, self.send_sweeps = sweeps(connect_timeout), sweeps(send_timeout)
         self.read_sweeps, self._idle_sweeps = sweeps(read_timeout), sweeps(keepalive_idle)
         self.retries = len(nodes) - 1 if retries is None else retries
@@ -70,11 +77,12 @@ class Upstream:
         self.judge = new_judge(max_head_bytes, 16, max_fields)
         self.judge_handle = hot.capsule(self.judge)
         self.writer = HeadWriter()
-        self._deadlines, self._dialer = deadlines, dialer
+        self.deadlines, self.dialer, self.scheme = deadlines, dialer, scheme
         self._keepalive_requests = keepalive_requests
         self._pool_size = keepalive_pool_size
         self._balancer = RoundRobin(nodes, 443 if scheme == "https" else 80)
         self._closed = False
+        self._http2: Http2Pool | None = None
         for node in self._balancer.nodes:
             node.host = {"pass": b"", "node": node.authority, "rewrite": upstream_host.encode()}[pass_host]
         hosts = {node.host for node in self._balancer.nodes}
@@ -103,14 +111,16 @@ class Upstream:
         """Make a connection for the exchange, which is called when it is there or failed."""
         connection = UpstreamConnection(self, node, exchange)
         connection.deadline = self.connect_sweeps
-        self._deadlines.add(connection)
-        self._dialer.dial(connection, node.node.host, node.node.port)
+        self.deadlines.add(connection)
+        self.dialer.dial(connection, node.node.host, node.node.port)
         return connection
 
-    def new_http2(self, node: NodeState, closed: Callable[[Http2Connection], None]) -> Http2Connection:
-        """Return an HTTP/2 connection for the node, still to be connected. Raises Http2Unavailable."""
-        name = node.authority.decode()
-        return Http2Connection(name, self._deadlines, closed, idle_timeout=self._keepalive_idle)
+    @property
+    def http2(self) -> Http2Pool:
+        """The connections for HTTP/2."""
+        if self._http2 is None:
+            self._http2 = Http2Pool(self)
+        return self._http2
 
     def mark_down(self, node: NodeState) -> bool:
         """Pass the node over for a while: it refused a connection. Returns whether that is news."""
@@ -134,18 +144,20 @@ class Upstream:
 
     def closed(self, connection: UpstreamConnection) -> None:
         """A connection is gone."""
-        self._deadlines.discard(connection)
+        self.deadlines.discard(connection)
         if connection in connection.node.idle:
             connection.node.idle.remove(connection)
 
     def cancel(self, connection: UpstreamConnection) -> None:
         """Give up a connection that is being made."""
-        self._dialer.cancel(connection)
-        self._deadlines.discard(connection)
+        self.dialer.cancel(connection)
+        self.deadlines.discard(connection)
 
     def close(self) -> None:
         """Close the idle connections; the ones in use end with their request."""
         self._closed = True
+        if self._http2 is not None:
+            self._http2.close()
         for node in self._balancer.nodes:
             for connection in tuple(node.idle):
                 connection.transport.close()

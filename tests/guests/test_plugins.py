@@ -13,6 +13,7 @@ TINYGO = {name for name in build.names() if build.toolchain(name) == "tinygo"}
 START = {
     "go_http_headers": "_initialize",
     "jwt_auth": "_initialize",
+    "grpc_check": "_initialize",
     "rust_wasip1": "_initialize",
     "rust_unknown": "_initialize",
     "assemblyscript": None,
@@ -20,6 +21,7 @@ START = {
 }
 VERSION = {
     "lifecycle": AbiVersion.V0_2_1,
+    "grpc_check": AbiVersion.V0_2_1,
     "rust_wasip1": AbiVersion.V0_2_1,
     "rust_unknown": AbiVersion.V0_2_1,
 }

@@ -1,6 +1,7 @@
 /* Guests that do anything at all. */
 #include "foreign.h"
 #include "callouts.h"
+#include "grpc.h"
 #include "harness.h"
 
 manners world;
@@ -43,6 +44,34 @@ int32_t sw_http_call(uint32_t vm, uint32_t root, const char *upstream, size_t up
     sw_headers_delete(trailers);
     *token = 4;
     return one_in(3) ? SW_INTERNAL_FAILURE : SW_OK;
+}
+
+static uint8_t sum_of(const char *bytes, size_t length) {
+    uint8_t sum = 0;
+    for (size_t i = 0; i < length; i++) sum ^= (uint8_t)bytes[i];
+    return sum;
+}
+
+int32_t sw_grpc_open(uint32_t vm, uint32_t root, const sw_grpc_request *request, uint32_t *token) {
+    uint8_t sum = sum_of(request->upstream, request->upstream_length) ^ sum_of(request->message, request->message_length);
+    CHECK(vm && root && request->metadata && (sum || !sum));
+    CHECK(request->service_length && !memchr(request->service, '/', request->service_length));
+    CHECK(request->method_length && !memchr(request->method, '/', request->method_length));
+    CHECK(sw_headers_find(request->metadata, "te", 2, 0) < 0 && sw_headers_find(request->metadata, ":path", 5, 0) < 0);
+    sw_headers_delete(request->metadata);
+    *token = request->is_call ? 5 : 6;
+    return one_in(3) ? SW_PARSE_FAILURE : SW_OK;
+}
+
+int32_t sw_grpc_send(uint32_t vm, uint32_t root, uint32_t token, const char *message, size_t length, bool end) {
+    uint8_t sum = sum_of(message, length);
+    CHECK(vm && root && token % 4 == 2 && (sum || end || !end));
+    return SW_OK;
+}
+
+int32_t sw_grpc_end(uint32_t vm, uint32_t root, uint32_t token, bool cancel) {
+    CHECK(vm && root && (token % 4 == 2 || (token % 4 == 1 && cancel)));
+    return SW_NOT_FOUND;
 }
 
 #define TEXT(literal) {literal, sizeof(literal) - 1}

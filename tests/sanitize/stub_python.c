@@ -1,6 +1,7 @@
 /* What is Python's in the real core, for the program of threads, whose guests call none of it. */
 #include "callouts.h"
 #include "foreign.h"
+#include "grpc.h"
 #include "shared_calls.h"
 #include "stream.h"
 
@@ -21,6 +22,20 @@ int32_t sw_call_foreign_function(uint32_t vm, uint32_t root, uint32_t context, i
                                  size_t name_length, const char *arguments, size_t arguments_length, sw_buffer *result) {
     (void)vm, (void)root, (void)context, (void)stream, (void)name, (void)name_length, (void)arguments, (void)arguments_length;
     (void)result;
+    return SW_NOT_FOUND;
+}
+
+int32_t sw_grpc_open(uint32_t vm, uint32_t root, const sw_grpc_request *request, uint32_t *token) {
+    (void)vm, (void)root, (void)token;
+    sw_headers_delete(request->metadata);
+    return SW_UNIMPLEMENTED;
+}
+int32_t sw_grpc_send(uint32_t vm, uint32_t root, uint32_t token, const char *message, size_t length, bool end) {
+    (void)vm, (void)root, (void)token, (void)message, (void)length, (void)end;
+    return SW_NOT_FOUND;
+}
+int32_t sw_grpc_end(uint32_t vm, uint32_t root, uint32_t token, bool cancel) {
+    (void)vm, (void)root, (void)token, (void)cancel;
     return SW_NOT_FOUND;
 }
 
