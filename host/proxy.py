@@ -169,7 +169,7 @@ class Proxy:
         """Serve another configuration from now on; requests in flight end on the old one.
 
         Raises ConfigError when a plugin does not load or refuses its configuration: the old configuration then stays.
-        Addresses and limits of the HTTP side are those of the start.
+        Addresses, limits of the HTTP side and the access log are those of the start.
         """
         async with self._changing:
             old = self._assembly
@@ -341,7 +341,7 @@ def http_settings(limits: HttpLimits) -> HttpSettings:
 
 def check(config: Config) -> list[Problem]:
     """Compile and start every plugin with every configuration, serve nobody, and return what does not work."""
-    config = dataclasses.replace(config, listen=(), stream_listen=(), prometheus=None)
+    config = dataclasses.replace(config, listen=(), stream_listen=(), prometheus=None, access_log=None)
 
     async def run() -> list[Problem]:
         async with Proxy(config) as proxy:

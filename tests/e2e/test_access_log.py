@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from host.proxy import Proxy
+from host.proxy import Proxy, check
 from tests.e2e.embedded import ask, echo, load, messages_of, plugin, serve_origin
 from tests.e2e.gateway import run
 from tests.e2e.process import get, origin, running
@@ -104,3 +104,10 @@ def test_a_file_that_cannot_be_opened_costs_no_request(
         assert lines(log, 1) == ["404"]
 
     run(test())
+
+
+def test_a_check_writes_no_access_log(tmp_path: Path) -> None:
+    """It serves nobody, and may run as somebody else."""
+    log = tmp_path / "access.log"
+    assert check(load(f"nginx_config: {{http: {{access_log: {log}}}}}\nroutes: []")) == []
+    assert not log.exists()
