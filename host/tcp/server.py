@@ -21,6 +21,7 @@ from host.tls.peek import peek_client_hello
 logger = logging.getLogger("sluiceway.stream")
 
 _AT_ONCE = 64  # connections accepted between two looks at the loop
+_ARRIVAL = 1.0  # seconds that a drain leaves to handshakes
 _PAUSE = 1.0  # seconds without accepting, when there are no file descriptors left
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _NO_SUCH_NAME = bytes((21, 3, 3, 0, 2, 2, 112))  # alert: fatal, unrecognized_name (RFC 6066, 3)
@@ -175,6 +176,10 @@ class StreamServer:
     async def drain(self, within: float) -> bool:
         """Accept no more and let connections end; returns whether all did in so many seconds."""
         self.stop()
+        if (
+            self._arriving
+        ):  # accepted already, and not begun; one that does not say what it wants is no reason to wait
+            await asyncio.wait(self._arriving, timeout=min(within, _ARRIVAL))
         self._empty.clear()
         if self.sessions:
             try:

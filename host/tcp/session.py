@@ -56,10 +56,10 @@ class Session(Connection):
         "_idle",
         "_is_closing",
         "_left",
+        "_nodes",
         "_server",
         "_tls",
         "_waiting",
-        "_where",
         "deadline",
         "downstream",
         "upstream",
@@ -74,7 +74,7 @@ class Session(Connection):
         self._waiting: list[bytes] = []  # for an upstream that is being connected
         self._left = 0  # which ends have left the chain: DOWNSTREAM_END, UPSTREAM_END
         self._is_closing = False
-        self._where: StreamUpstream | None = None
+        self._nodes: StreamUpstream | None = None
 
     def new_request_id(self) -> str:
         """Name it in log lines."""
@@ -115,7 +115,7 @@ class Session(Connection):
         upstream = route.upstream
         self._idle = sweeps(upstream.idle_timeout) if upstream is not None else NEVER
         self.deadline = self._idle
-        self._where = upstream
+        self._nodes = upstream
         self.open(route.chain, ConnectionInfo.of(end.transport, properties))
         self._act(self.on_new_connection())
 
@@ -215,7 +215,7 @@ class Session(Connection):
     # --- the upstream
 
     def _connect(self) -> None:
-        upstream = self._where
+        upstream = self._nodes
         if upstream is None:
             self._finish()
             return

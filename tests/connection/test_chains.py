@@ -153,6 +153,21 @@ def test_a_filter_in_python_closes_and_resets() -> None:
         assert (other.is_closing, other.is_reset, other.to_upstream.data) == (False, True, b"")
 
 
+def test_what_a_closing_callback_holds_is_not_sent() -> None:
+    """PAUSE and close: the way to refuse data for good."""
+
+    class Refuses(ConnectionFilter):
+        def on_downstream_data(self, context: ConnectionContext, end_of_stream: bool) -> Action:
+            context.close()
+            return Action.PAUSE
+
+    with ChainHost([Refuses()]) as host, host.connection() as connection:
+        connection.new_connection()
+        connection.downstream_data(b"refused")
+        assert connection.is_closing
+        assert connection.to_upstream.data == b""
+
+
 def test_a_filter_in_python_that_raises_cuts_the_connection_off(caplog: pytest.LogCaptureFixture) -> None:
     """Its fault is the gateway's own: it is logged with its trace."""
 
