@@ -16,7 +16,7 @@ from host import (
     PythonFilter,
     WasmPlugin,
 )
-from host.testing import CallFailure, Stores
+from host.testing import CallFailure, Isolation, RecycleLimits, Stores
 
 PLUGINS = Path(__file__).parents[2] / "testdata" / "plugins"
 GET = [(b":method", b"GET"), (b":path", b"/"), (b":authority", b"example.test"), (b":scheme", b"http")]
@@ -138,6 +138,31 @@ def test_a_trap_costs_one_request(plugin_host):
     assert plugin.last_failure.reason.startswith("proxy_on_request_headers: ")
     healthy = plugin.http_stream()  # on a new VM
     assert healthy.request_headers(GET, end_of_stream=True) is Action.CONTINUE
+
+
+# [isolation]
+def test_its_requests_know_nothing_of_each_other(plugin_host):
+    module = bytes(
+        wat2wasm((PLUGINS.parent / "wat/factories.wat").read_text())
+    )  # counts requests in a global
+    plugin = plugin_host(module, isolation=Isolation.STREAM)
+    for _ in range(3):
+        stream = plugin.http_stream()
+        stream.request_headers(GET, end_of_stream=True)
+        stream.response_headers([(b":status", b"200")], end_of_stream=True)
+        stream.close()
+        assert stream.to_client.get(b"x-count") == b"00000001"
+
+
+def test_it_bears_to_be_recycled(plugin_host):
+    plugin = plugin_host(PLUGINS / "ticks/plugin.wasm", recycle=RecycleLimits(max_requests=1))
+    waiting, quick = plugin.http_stream(), plugin.http_stream()
+    waiting.request_headers(GET, end_of_stream=True)
+    quick.request_headers(GET, end_of_stream=True)
+    quick.close()
+    assert plugin.counts.recycled == 1
+    waiting.response_headers([(b":status", b"200")], end_of_stream=True)  # on the VM that it began on
+    assert waiting.to_client.status == 200
 
 
 # [trace]

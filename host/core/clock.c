@@ -138,8 +138,10 @@ sw_clock_mark sw_clock_enter(void) {
 
 void sw_clock_leave(void) { atomic_fetch_add_explicit(&clock_.left, 1, memory_order_relaxed); }
 
+/* The sample behind the call's beginning, not the one before it: that one is as old as this thread has been kept waiting,
+ * and what ran meanwhile would be the call's. So a call may get a tick too much, and none too little. */
 uint64_t sw_clock_used(sw_clock_mark *mark) {
-    if (!mark->cpu_ns) mark->cpu_ns = atomic_load_explicit(&clock_.samples[mark->tick % SAMPLES], memory_order_relaxed);
+    if (!mark->cpu_ns) mark->cpu_ns = atomic_load_explicit(&clock_.samples[(mark->tick + 1) % SAMPLES], memory_order_relaxed);
     uint64_t now = read_clock(CLOCK_THREAD_CPUTIME_ID);
     return now > mark->cpu_ns ? now - mark->cpu_ns : 0;
 }

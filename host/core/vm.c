@@ -119,3 +119,7 @@ int sw_vm_bind(sw_vm *vm, uint16_t index, const char *name, uint8_t parameters) 
     vm->parameters[index] = (uint8_t)(parameters + 1);
     return 0;
 }
+
+void sw_vm_bind_all(sw_vm *vm, const sw_binding *bindings, size_t count) {
+    for (size_t i = 0; i < count; i++) sw_vm_bind(vm, bindings[i].index, bindings[i].name, bindings[i].parameters);
+}

@@ -108,6 +108,8 @@ void sw_vm_release(sw_vm *vm);
 int sw_vm_instantiate(sw_vm *vm, const wasmtime_instance_pre_t *pre);
 /* Notes an exported callback. `index` is its row in abi.CALLBACKS. */
 int sw_vm_bind(sw_vm *vm, uint16_t index, const char *name, uint8_t parameters);
+typedef struct { const char *name; uint16_t index; uint8_t parameters; } sw_binding;
+void sw_vm_bind_all(sw_vm *vm, const sw_binding *bindings, size_t count);
 bool sw_vm_has_memory(const sw_vm *vm);
 /* Has the core say SW_ENDING when the VM has served so many more streams, or has so many bytes of memory; 0 = any. */
 void sw_vm_watch(sw_vm *vm, uint64_t streams, size_t memory);

@@ -24,10 +24,17 @@ class MetricsTable:
         if native == ffi.NULL:
             raise MemoryError("no memory for metrics")
         self.pointer: Any = ffi.gc(native, lib.sw_metrics_release)
+        self._accounts: dict[str, Account] = {}
 
     def read(self) -> list[Metric]:
         """Return all metrics as they are now."""
         return read(memoryview(ffi.buffer(lib.sw_metrics_bytes(self.pointer), SIZE)))
+
+    def account(self, plugin: str) -> Account:
+        """Return the counters of a plugin's VMs: VMs come by the thousand, and share them."""
+        if (found := self._accounts.get(plugin)) is None:
+            found = self._accounts[plugin] = Account(self, plugin)
+        return found
 
     def counter(self, name: str, labels: Mapping[str, str] | None = None) -> Counter:
         """Return a counter of the host's own: the same for the same name and labels."""
@@ -50,12 +57,17 @@ class Account:
     """The host's counters of what the VMs of one plugin do, in the order of core/vm.h."""
 
     def __init__(self, table: MetricsTable, plugin: str) -> None:
-        self.table = table
+        self.pointer = table.pointer  # and not the table, which keeps this
         labels = {"plugin": plugin}
+        self._starts = table.counter("plugin_vm_starts_total", labels).index
         self.indexes = [
             table.counter(f"plugin_{name}_total", labels).index
             for name in ("calls", "hostcalls", "cpu_seconds", "metrics_refused")
         ]
+
+    def count_start(self) -> None:
+        """Count one VM more."""
+        lib.sw_metrics_add(self.pointer, self._starts, 1)
 
 
 class RequestCounters:

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
+
+What = Literal[
+    "started", "failed", "restarted", "restart_failures", "recycled", "overruns", "circuit_openings"
+]
 
 
 @dataclass(slots=True)

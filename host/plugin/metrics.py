@@ -10,20 +10,35 @@ from collections.abc import Iterable
 
 from host.metrics.table import Account, MetricsTable
 from host.plugin import guests
+from host.plugin.counts import What
 from host.wasm.vm import GuestFailed
 
 
 def account_of(table: MetricsTable, plugin: str) -> Account:
     """Return the counters of a plugin's VMs, and count one VM more."""
-    labels = {"plugin": plugin}
-    table.counter("plugin_vm_starts_total", labels).add()
-    return Account(table, plugin)
+    account = table.account(plugin)
+    account.count_start()
+    return account
 
 
 def count_failure(table: MetricsTable, plugin: str, failure: GuestFailed) -> None:
     """A VM has failed."""
     kind = failure.kind.name.lower()
     table.counter("plugin_failures_total", {"plugin": plugin, "kind": kind}).add()
+
+
+def count_event(table: MetricsTable, plugin: str, what: What) -> None:
+    """Count what has no counter of its own elsewhere."""
+    if (name := _EVENTS.get(what)) is not None:
+        table.counter(name, {"plugin": plugin}).add()
+
+
+_EVENTS: dict[What, str] = {
+    "restarted": "plugin_vm_restarts_total",
+    "restart_failures": "plugin_vm_restart_failures_total",
+    "recycled": "plugin_vms_recycled_total",
+    "circuit_openings": "plugin_circuit_openings_total",
+}
 
 
 class Publisher:

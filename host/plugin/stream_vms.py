@@ -234,7 +234,7 @@ class StreamVms:
 
     def _checked(self, built: Built) -> Lease | None:
         """The VM, unless a configuration was refused this time."""
-        self.counts.started += 1
+        self._failures.count("started")
         if not built.refused:
             return Lease(built, self._services, self._failed)
         for error in built.refused.values():
@@ -247,7 +247,7 @@ class StreamVms:
 
     def _refused(self, error: BaseException) -> None:
         """A VM did not come up: try no more for a while."""
-        self.counts.restart_failures += 1
+        self._failures.count("restart_failures")
         self._failures.tell(LogLevel.ERROR, f"a VM did not come up: {error}", ())
         now = self._services.now()
         self._backoff.count(now)

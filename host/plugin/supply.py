@@ -117,7 +117,7 @@ class VmSupply:
                 error = result if isinstance(result, PluginStartError) else None
                 done(error or PluginStartError(self.settings.name, repr(result)))
                 return
-            self.counts.started += 1
+            self._failures.count("started")
             refused = {key: error for key, error in result.refused.items() if key in new}
             is_slow = not result.slow.isdisjoint(new) and not self._lacks(result)
             if not self._is_closed and not self._next.is_held and (self._current is None or is_slow):
@@ -147,7 +147,7 @@ class VmSupply:
         if built is self._current:  # the others are bound already: thousands must not cost their square
             self._bind(key, context, built)
         else:
-            self.counts.started += 1
+            self._failures.count("started")
             self._replace(built)
         if self._next.spare is not None and key not in self._next.spare.roots:
             self._next.keep(None)
@@ -199,19 +199,19 @@ class VmSupply:
     def _arrive(self, result: Built | BaseException) -> None:
         """A VM that was asked for has been built, or has not come up."""
         if isinstance(result, BaseException):
-            self.counts.restart_failures += 1
+            self._failures.count("restart_failures")
             self._tell(LogLevel.ERROR, f"a new VM did not come up: {result}")
             if self._current is None:
                 self._next.build_after_failure()
             elif self._is_renewing:
                 self._give_up_renewal()
             return
-        self.counts.started += 1
+        self._failures.count("started")
         if self._lacks(result):
             result.free()
             self._next.build()
         elif self._current is None and not self._next.is_held:
-            self.counts.restarted += 1
+            self._failures.count("restarted")
             self._replace(result)
             self.after_guest()
             self._prepare_spare()
@@ -267,7 +267,7 @@ class VmSupply:
             built.free()
             self._give_up_renewal()
             return
-        self.counts.recycled += 1
+        self._failures.count("recycled")
         current = self._current
         assert current is not None
         size = current.vm.memory_size
@@ -305,7 +305,8 @@ class VmSupply:
                 self._next.hold(self.settings.circuit_breaker.open_time, self._close_circuit)
         if is_current:
             spare = self._next.take()
-            self.counts.restarted += spare is not None
+            if spare is not None:
+                self._failures.count("restarted")
             self._replace(spare)
         for vm in failed.values():
             streams.settle_streams_of(vm)
@@ -323,7 +324,7 @@ class VmSupply:
             spare.free()
             self._next.build()
         else:
-            self.counts.restarted += 1
+            self._failures.count("restarted")
             self._replace(spare)
             self.after_guest()
             self._prepare_spare()

@@ -5,8 +5,9 @@ drives, so that a plugin meets the same semantics; time passes when the test say
 show, a `ProxyServer` runs one in a process of its own, and an `UpstreamServer` stands behind it.
 """
 
+from host.plugin.breaker import CircuitBreaker
 from host.plugin.callouts import CallFailure
-from host.plugin.settings import CalloutSettings
+from host.plugin.settings import CalloutSettings, Isolation, RecycleLimits
 from host.store import Stores
 from host.testing.calls import HostedCall
 from host.testing.chain import ChainHost, WasmPlugin
@@ -24,17 +25,20 @@ __all__ = [
     "CallFailure",
     "CalloutSettings",
     "ChainHost",
+    "CircuitBreaker",
     "Histogram",
     "HostEvent",
     "HostedCall",
     "HostedConnection",
     "HostedGrpcCall",
     "HostedStream",
+    "Isolation",
     "LocalResponse",
     "Message",
     "PluginHost",
     "PluginLine",
     "ProxyServer",
+    "RecycleLimits",
     "SharedData",
     "SharedQueue",
     "Stores",

@@ -7,6 +7,7 @@ cannot be linked (all of them at once). VMs are then instances of it.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,21 @@ def read_file(path: Path) -> bytes:
         raise ModuleError(f"the file cannot be read: {error.strerror}") from error
 
 
+class Link:
+    """A module tied to the host, with what of the host a plugin may use. VMs are made by the thousand of it.
+
+    `linker`: the native linker. `exported`: the names of the callbacks that the plugin has.
+    """
+
+    def __init__(self, linker: Any, bindings: Sequence[Binding]) -> None:
+        self.linker = linker
+        self.exported = frozenset(binding.name for binding in bindings)
+        self._names = [ffi.new("char[]", binding.name.encode()) for binding in bindings]  # pointed into
+        self.bindings = ffi.new("sw_binding[]", len(bindings))
+        for native, name, binding in zip(self.bindings, self._names, bindings, strict=True):
+            native.name, native.index, native.parameters = name, binding.index, binding.parameters
+
+
 class Module:
     """A compiled and linked module; share it between VMs of any number of plugins."""
 
@@ -96,8 +112,8 @@ class Module:
             self.compiled = (cache or ModuleCache()).compile(data, metered=metered)
         except wasmtime.WasmtimeError as error:
             raise ModuleError(f"invalid module: {error}") from error
-        self._linkers: dict[frozenset[str], Any] = {}
-        self.linker()
+        self._links: dict[frozenset[str], Link] = {}
+        self.link()
 
     @classmethod
     def load(cls, path: Path, cache: ModuleCache | None = None, known: Module | None = None) -> Module:
@@ -137,16 +153,13 @@ class Module:
         return self._exports_any(allowed, "proxy_on_response_body", "proxy_on_response_trailers")
 
     def _exports_any(self, allowed: frozenset[str], *names: str) -> bool:
-        return any(binding.name in names for binding in self.allowed_bindings(allowed))
+        return any(binding.name in names and is_allowed(binding.name, allowed) for binding in self.bindings)
 
-    def allowed_bindings(self, allowed: frozenset[str]) -> tuple[Binding, ...]:
-        """The callbacks that a plugin with these capabilities has; empty: all. See `abi.capabilities`."""
-        return tuple(binding for binding in self.bindings if is_allowed(binding.name, allowed))
-
-    def linker(self, allowed: frozenset[str] = frozenset()) -> Any:
-        """Return the native linker for a plugin with these capabilities. Raises ModuleError."""
-        if (found := self._linkers.get(allowed)) is None:
-            found = self._linkers[allowed] = self._link(allowed)
+    def link(self, allowed: frozenset[str] = frozenset()) -> Link:
+        """Return what VMs of a plugin with these capabilities are made by. Raises ModuleError."""
+        if (found := self._links.get(allowed)) is None:
+            bindings = [binding for binding in self.bindings if is_allowed(binding.name, allowed)]
+            found = self._links[allowed] = Link(self._link(allowed), bindings)
         return found
 
     def _link(self, allowed: frozenset[str]) -> Any:

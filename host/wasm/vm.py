@@ -102,7 +102,7 @@ class TraceRow:
 class WasmVM:
     """An instance. Raises GuestFailed from whatever enters the guest."""
 
-    __slots__ = ("__weakref__", "_bindings", "_result", "module", "pointer", "serial", "settings")
+    __slots__ = ("__weakref__", "_link", "_result", "module", "pointer", "serial", "settings")
 
     def __init__(
         self,
@@ -125,7 +125,7 @@ class WasmVM:
         self._result = ffi.new("int32_t *")
         if self.settings.callback_fuel and not module.is_metered:
             raise ValueError("fuel is for modules that are compiled to count it: Module(…, metered=True)")
-        self._bindings = module.allowed_bindings(self.settings.allowed_capabilities)
+        self._link = module.link(self.settings.allowed_capabilities)
         its_engine = engine_pointer(engine(metered=module.is_metered))
         native = lib.sw_vm_new(its_engine, self.serial, self.settings.memory_limit)
         if native == ffi.NULL:
@@ -133,9 +133,7 @@ class WasmVM:
         self.pointer = ffi.gc(native, lib.sw_vm_release)
         self._configure()
         if account is not None:
-            lib.sw_vm_count_in(
-                self.pointer, account.table.pointer, self.settings.max_metrics, account.indexes
-            )
+            lib.sw_vm_count_in(self.pointer, account.pointer, self.settings.max_metrics, account.indexes)
         self._instantiate()
         if snapshot is None:
             self._start()
@@ -168,14 +166,13 @@ class WasmVM:
             self.start_trace(settings.trace_rows)
 
     def _instantiate(self) -> None:
-        linker = self.module.linker(self.settings.allowed_capabilities)
-        if lib.sw_vm_instantiate(self.pointer, lib.sw_linker_pre(linker)):
+        link = self._link
+        if lib.sw_vm_instantiate(self.pointer, lib.sw_linker_pre(link.linker)):
             raise self._failed()
-        for binding in self._bindings:
-            lib.sw_vm_bind(self.pointer, binding.index, binding.name.encode(), binding.parameters)
+        lib.sw_vm_bind_all(self.pointer, link.bindings, len(link.bindings))
 
     def _start(self) -> None:
-        exported = {binding.name for binding in self._bindings}
+        exported = self._link.exported
         if "_initialize" in exported:  # a reactor; its `main` is then the plugin's, not the runtime's
             starts = ["_initialize", *([name for name in ("main", "__main_void") if name in exported][:1])]
         else:
@@ -198,11 +195,11 @@ class WasmVM:
 
     def exports(self, name: str) -> bool:
         """Whether the module exports this callback, and the plugin is allowed it."""
-        return any(binding.name == name for binding in self._bindings)
+        return name in self._link.exported
 
     def call(self, name: str, context: Any, *arguments: int) -> int | None:
         """Call a callback under a native context (`ffi.NULL`: none); None when the module does not export it."""
-        if not self.exports(name):
+        if name not in self._link.exported:
             return None
         if lib.sw_vm_call(self.pointer, _INDEX[name], context, list(arguments), self._result):
             raise self._failed()
