@@ -20,7 +20,14 @@ from collections.abc import Callable, Sequence
 
 from abi.types import LogLevel
 from bench.load.native_filter import CustomResponseHeader
-from bench.load.servers import GO_PLUGIN, HEADER_CONFIGURATION, HEADER_PLUGIN
+from bench.load.servers import (
+    CALLOUT_CONFIGURATION,
+    CALLOUT_PLUGIN,
+    GO_PLUGIN,
+    HEADER_CONFIGURATION,
+    HEADER_PLUGIN,
+)
+from host.callouts.exchange import CallExchange
 from host.chain import Filter, FilterChain
 from host.exchange import Exchange, Route
 from host.filters.python import PythonFilterAdapter
@@ -29,6 +36,7 @@ from host.http.deadlines import Deadlines
 from host.http.downstream import Downstream
 from host.http.server import Server
 from host.http.settings import HttpSettings
+from host.plugin.callouts import HttpCall
 from host.plugin.plugin import Key, Plugin, PluginSettings
 from host.router import Router, Rule
 from host.testing.services import ManualServices
@@ -78,13 +86,40 @@ class Nodes:
         pass
 
 
-class Gateway:
-    """One route to one node, and clients that ask in turn."""
+class Timer:
+    """A timer that is never due."""
 
-    def __init__(self, filters: Sequence[Filter]) -> None:
+    def cancel(self) -> None:
+        pass
+
+
+class Calls(ManualServices):
+    """Carries out the calls of a plugin on the upstream of its gateway."""
+
+    upstream: Upstream
+
+    def has_upstream(self, name: str) -> bool:
+        return True
+
+    def http_call(self, call: HttpCall) -> CallExchange:
+        exchange = CallExchange(call, self.upstream)
+        exchange.start()
+        return exchange
+
+    def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:
+        return Timer()
+
+
+class Gateway:
+    """One route to one node, and clients that ask in turn. `calls`: a filter asks the node, too, for each request."""
+
+    def __init__(self, filters: Sequence[Filter], calls: Calls | None = None) -> None:
         self._nodes = Nodes()
+        self._answers = 1 if calls is None else 2
         deadlines = Deadlines(time.monotonic)
         self._upstream = Upstream("bench", [Node("127.0.0.1", 1980)], deadlines, self._nodes)
+        if calls is not None:
+            calls.upstream = self._upstream
         router = Router([Rule(Route("1", FilterChain(filters), self._upstream), ["/*"])])
 
         def match(exchange: Exchange) -> Route | None:
@@ -99,7 +134,7 @@ class Gateway:
         # All at once, so that each has a connection of its own, as under load.
         waiting = [self._connect(client) for client in self._clients]
         for connection in waiting:
-            connection.data_received(RESPONSE)
+            self._answer(connection)
 
     def _connect(self, client: Downstream) -> UpstreamConnection:
         client.data_received(REQUEST)
@@ -107,6 +142,11 @@ class Gateway:
         assert connection is not None
         connection.connection_made(Wire())
         return connection
+
+    def _answer(self, connection: UpstreamConnection) -> None:
+        """Answer the call, if there is one, and the request, which then goes out on the same connection."""
+        for _ in range(self._answers):
+            connection.data_received(RESPONSE)
 
     def run(self, requests: int) -> None:
         """Pass so many requests."""
@@ -116,7 +156,7 @@ class Gateway:
             idle.rotate(1)
             connection = idle[-1]
             clients[number % CONNECTIONS].data_received(REQUEST)
-            connection.data_received(RESPONSE)
+            self._answer(connection)
 
     def answer(self) -> bytes:
         """Pass one more, and return what its client got."""
@@ -126,16 +166,24 @@ class Gateway:
         return wire.written
 
 
-def plugin_filter(path: object, configuration: str, number: int = 0) -> WasmFilter:
+def plugin_filter(
+    path: object, configuration: str, number: int = 0, services: ManualServices | None = None
+) -> WasmFilter:
     """Return a filter of a plugin with a VM of its own."""
     # Under callgrind a callback takes a hundred times its time.
     vm = VmSettings(log_level=LogLevel.ERROR, callback_deadline=10_000)
     settings = PluginSettings(f"plugin-{number}", vm=vm)
-    return WasmFilter(Plugin(settings, Module.load(path), ManualServices()), Key(configuration.encode()))
+    plugin = Plugin(settings, Module.load(path), services or ManualServices())
+    return WasmFilter(plugin, Key(configuration.encode()))
 
 
 def tinygo(count: int) -> list[WasmFilter]:
     return [plugin_filter(HEADER_PLUGIN, HEADER_CONFIGURATION, number) for number in range(count)]
+
+
+def calling() -> Gateway:
+    calls = Calls()
+    return Gateway([plugin_filter(CALLOUT_PLUGIN, CALLOUT_CONFIGURATION, services=calls)], calls)
 
 
 GATEWAYS: dict[str, Callable[[], Gateway]] = {
@@ -143,6 +191,7 @@ GATEWAYS: dict[str, Callable[[], Gateway]] = {
     "TinyGo": lambda: Gateway(tinygo(1)),
     "native": lambda: Gateway([PythonFilterAdapter(CustomResponseHeader(HEADER_CONFIGURATION.encode()))]),
     "TinyGo x8": lambda: Gateway(tinygo(8)),
+    "with a call": calling,
     "Go": lambda: Gateway([plugin_filter(GO_PLUGIN, "{}")]),
 }
 
