@@ -49,7 +49,7 @@ class Callouts:
 
     def send(self, call: HttpCall) -> CallInFlight | None:
         """Send a call's request, and tell it of the outcome later; None: there is nowhere to send it."""
-        upstream = self._upstream(call.request.upstream, call.request.address, call.callouts)
+        upstream = self._upstream(call.upstream, call.address, call.callouts)
         if upstream is None:
             return None
         try:

@@ -37,25 +37,27 @@ class CallExchange:
     """A call on its way: what a connection tells it (`host.upstream.interfaces.ClientExchange`) ends it."""
 
     __slots__ = (
-        "_call", "_connecting", "_connection", "_framing", "_head", "_headers", "_method", "_most", "_request",
+        "_call", "_connecting", "_connection", "_framing", "_head", "_headers", "_method", "_most",
         "_retried", "_tried", "_upstream",
     )  # fmt: skip
 
     def __init__(self, call: HttpCall, upstream: Upstream) -> None:
         """Raises MessageError for a request that cannot be written."""
-        self._call, self._request = call, call.request
+        self._call = call
         self._upstream = upstream
         self._most = call.callouts.max_response_size
-        request = call.request
-        self._method = request.headers.get(b":method", b"")
-        if request.trailers is not None:
-            self._framing = WRITE_CHUNKED
-        elif request.body or self._method in _EXPECT_CONTENT:
-            self._framing = len(request.body)
-        else:
-            self._framing = WRITE_NO_BODY
-        self._head = upstream.writer.request(request.headers.pointer, NO_CLIENT, b"", self._framing, 0)
-        self._headers = hot.capsule(call.delivery.map(MapType.HTTP_CALL_RESPONSE_HEADERS).pointer)
+        framing = WRITE_CHUNKED if call.trailers is not None else len(call.body) or WRITE_NO_BODY
+        head = upstream.writer.request(call.headers.pointer, NO_CLIENT, b"", framing, 0)
+        self._method = head[: head.index(b" ")]
+        if framing == WRITE_NO_BODY and self._method in _EXPECT_CONTENT:
+            framing = 0
+            head = upstream.writer.request(call.headers.pointer, NO_CLIENT, b"", framing, 0)
+        self._head, self._framing = head, framing
+        delivery = call.delivery
+        headers = delivery.map(MapType.HTTP_CALL_RESPONSE_HEADERS).pointer
+        if delivery.filler is None:
+            delivery.filler = hot.capsule(headers)
+        self._headers = delivery.filler
         self._connection: UpstreamConnection | None = None
         self._connecting: UpstreamConnection | None = None
         self._retried = False
@@ -88,11 +90,11 @@ class CallExchange:
 
     def _send(self, connection: UpstreamConnection) -> None:
         self._connection = connection
-        request, trailers = self._request, None
-        if request.trailers is not None:
-            trailers = self._upstream.writer.trailers(request.trailers.pointer)
+        call, trailers = self._call, None
+        if call.trailers is not None:
+            trailers = self._upstream.writer.trailers(call.trailers.pointer)
         flags = HEAD_METHOD if self._method == b"HEAD" else 0
-        connection.send(self, flags, self._head, self._framing, request.body, True, trailers)
+        connection.send(self, flags, self._head, self._framing, call.body, True, trailers)
 
     def _fail(self, failure: CallFailure, detail: str = "") -> None:
         self.cancel()

@@ -12,6 +12,19 @@ void sw_delivery_delete(sw_delivery *delivery) {
     free(delivery);
 }
 
+void sw_delivery_clear(sw_delivery *delivery) {
+    for (int i = 0; i < SW_DELIVERY_MAPS; i++) {
+        sw_headers_clear(&delivery->maps[i]);
+        delivery->has_map[i] = false;
+    }
+    for (int i = 0; i < SW_DELIVERY_BUFFERS; i++) {
+        sw_buffer_clear(&delivery->buffers[i]);
+        delivery->has_buffer[i] = false;
+    }
+    sw_buffer_clear(&delivery->message);
+    delivery->status = 0;
+}
+
 /* The index of a map or buffer by its type; -1 = deliveries have none of that type. */
 static int map_index(uint32_t type) {
     bool is_delivered = type >= SW_MAP_GRPC_CALL_INITIAL_METADATA && type <= SW_MAP_HTTP_CALL_RESPONSE_TRAILERS;
@@ -52,7 +65,7 @@ size_t sw_delivery_length(const sw_delivery *delivery, uint32_t type) {
     return index < 0 ? 0 : delivery->buffers[index].length;
 }
 
-size_t sw_delivery_fields(const sw_delivery *delivery, uint32_t type) {
+static size_t fields_in(const sw_delivery *delivery, uint32_t type) {
     int index = map_index(type);
     return index < 0 ? 0 : delivery->maps[index].count;
 }
@@ -63,6 +76,19 @@ int sw_vm_deliver(sw_vm *vm, uint16_t callback, sw_context *context, const sw_de
     int failed = sw_vm_call(vm, callback, context, arguments, NULL);
     vm->delivery = outer;
     return failed;
+}
+
+static uint32_t clip(size_t size) { return size > INT32_MAX ? INT32_MAX : (uint32_t)size; }
+
+int sw_vm_deliver_http_call(sw_vm *vm, sw_context *root, sw_delivery *delivery, uint32_t token) {
+    uint32_t arguments[SW_MOST_PARAMETERS] = {root->id, token};
+    if (delivery->status == 0) {
+        delivery->has_buffer[buffer_index(SW_BUFFER_HTTP_CALL_RESPONSE_BODY)] = true;
+        arguments[2] = clip(fields_in(delivery, SW_MAP_HTTP_CALL_RESPONSE_HEADERS));
+        arguments[3] = clip(sw_delivery_length(delivery, SW_BUFFER_HTTP_CALL_RESPONSE_BODY));
+        arguments[4] = clip(fields_in(delivery, SW_MAP_HTTP_CALL_RESPONSE_TRAILERS));
+    }
+    return sw_vm_deliver(vm, SW_PROXY_ON_HTTP_CALL_RESPONSE, root, delivery, arguments);
 }
 
 const sw_headers *sw_delivered_map(const sw_vm *vm, uint32_t type) {

@@ -18,18 +18,23 @@ typedef struct sw_delivery {
 
 sw_delivery *sw_delivery_new(void);
 void sw_delivery_delete(sw_delivery *delivery);
+/* Empties it: nothing is there any more. Its memory is kept for the next use unless it is large. */
+void sw_delivery_clear(sw_delivery *delivery);
 /* The map of this type to be filled, which is there from now on; NULL for a type that no delivery has. */
 sw_headers *sw_delivery_map(sw_delivery *delivery, uint32_t type);
 /* Appends to the buffer of this type, which is there from now on, with no bytes too. 0, or -1: no such type, no memory. */
 int sw_delivery_append(sw_delivery *delivery, uint32_t type, const char *data, size_t length);
 /* What proxy_get_status tells. 0, or -1: out of memory. */
 int sw_delivery_set_status(sw_delivery *delivery, uint32_t status, const char *message, size_t length);
-/* Bytes in the buffer, fields in the map of this type; 0 where it is not there. */
+/* Bytes in the buffer of this type; 0 where it is not there. */
 size_t sw_delivery_length(const sw_delivery *delivery, uint32_t type);
-size_t sw_delivery_fields(const sw_delivery *delivery, uint32_t type);
 
 /* sw_vm_call for a callback that brings something along. `arguments`: SW_MOST_PARAMETERS of them. */
 int sw_vm_deliver(sw_vm *vm, uint16_t callback, sw_context *context, const sw_delivery *delivery, const uint32_t *arguments);
+
+/* Calls proxy_on_http_call_response with what is in the delivery. One with a status other than 0 is that of a call that
+ * has failed, and counts as empty. A body is there from now on, with no bytes too. */
+int sw_vm_deliver_http_call(sw_vm *vm, sw_context *root, sw_delivery *delivery, uint32_t token);
 
 /* For the host calls: what is there now; NULL otherwise. */
 const sw_headers *sw_delivered_map(const sw_vm *vm, uint32_t type);

@@ -6,12 +6,12 @@ It must not know how a request is sent: that is its services' matter, which tell
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+import weakref
 from enum import Enum
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from abi.types import BufferType, MapType, Status
+from abi.types import MapType, Status
 from host._core import ffi, lib
 from host.headers import HeaderMap
 from host.plugin.allowance import Allowance, allowance_of
@@ -30,6 +30,9 @@ logger = logging.getLogger("sluiceway.plugin")
 _BROKEN_CONNECTION = 11
 """What proxy_get_status tells in the callback of a call that failed: proxy-wasm-cpp-host's number, as in Envoy."""
 
+_MOST_KEPT = 64
+_deliveries: list[Delivery] = []  # for further calls: making one costs as much as filling it
+
 
 class CallFailure(Enum):
     """Why there is no response: what guests read as `:dispatch_status`. The texts are ngx_wasm_module's, where it has
@@ -45,42 +48,45 @@ class CallFailure(Enum):
     NO_UPSTREAM = "no upstream"
 
 
-@dataclass(frozen=True, slots=True)
-class HttpRequest:
-    """What a guest asks for. `address` is None where `upstream` names a configured one; `timeout`: seconds for all."""
-
-    upstream: str
-    address: Address | None
-    headers: HeaderMap
-    body: bytes
-    trailers: HeaderMap | None
-    timeout: float
-
-
 class HttpCall:
-    """One call. Whoever carries it out fills `delivery` and ends it by `completed` or `failed`."""
+    """One call. Whoever carries it out fills `delivery` and ends it by `completed` or `failed`.
+
+    `address` is None where `upstream` names a configured one; `timeout`: seconds for all of it.
+    """
 
     __slots__ = (
-        "_allowance",
-        "_calls",
-        "_sent",
-        "_timer",
-        "delivery",
-        "is_pending",
-        "request",
-        "root",
-        "token",
-    )
+        "_allowance", "_calls", "_root", "_sent", "_timer", "address", "body", "delivery", "headers",
+        "is_pending", "timeout", "token", "trailers", "upstream",
+    )  # fmt: skip
 
     def __init__(
-        self, calls: HttpCalls, allowance: Allowance, root: int, token: int, request: HttpRequest
+        self,
+        calls: HttpCalls,
+        allowance: Allowance,
+        root: RootContext,
+        token: int,
+        upstream: str,
+        address: Address | None,
+        headers: HeaderMap,
+        body: bytes,
+        trailers: HeaderMap | None,
+        timeout: float,
     ) -> None:
         self._calls, self._allowance = calls, allowance
-        self.root, self.token, self.request = root, token, request
-        self.delivery = Delivery()
+        self._root = weakref.ref(root)
+        self.token = token
+        self.upstream, self.address = upstream, address
+        self.headers, self.body, self.trailers = headers, body, trailers
+        self.timeout = timeout
+        self.delivery = _deliveries.pop() if _deliveries else Delivery()
         self.is_pending = True
         self._timer: Timer | None = None
         self._sent: CallInFlight | None = None
+
+    def belongs_to(self, root: int) -> bool:
+        """Whether it is a call of the plugin context with this id, or of one that is gone."""
+        context = self._root()
+        return context is None or context.id == root
 
     @property
     def plugin(self) -> str:
@@ -103,37 +109,31 @@ class HttpCall:
         self._sent = services.http_call(self)
         if self._sent is None:
             return False
-        self._timer = services.call_later(self.request.timeout, self._time_out)
+        self._timer = services.call_later(self.timeout, self._time_out)
         return True
 
     def completed(self) -> None:
         """The response is in `delivery`, all of it. Must not be called from inside the guest."""
-        delivery = self.delivery
-        size = delivery.length(BufferType.HTTP_CALL_RESPONSE_BODY)
-        if size > self.callouts.max_response_size:
-            self.failed(CallFailure.RESPONSE_TOO_LARGE)
-            return
         if not self.end():
             return
-        delivery.append(BufferType.HTTP_CALL_RESPONSE_BODY, b"")  # a body without bytes is there, too
-        headers = len(delivery.map(MapType.HTTP_CALL_RESPONSE_HEADERS))
-        trailers = delivery.fields(MapType.HTTP_CALL_RESPONSE_TRAILERS)
-        self._deliver(delivery, headers, size, trailers)
+        self._deliver(self.delivery)
+        if len(_deliveries) < _MOST_KEPT:  # nobody fills it any more
+            self.delivery.clear()
+            _deliveries.append(self.delivery)
 
     def failed(self, failure: CallFailure, detail: str = "") -> None:
         """There is no response. Must not be called from inside the guest."""
         if not self.end():
             return
         delivery = Delivery()  # whatever came of a response is not for the guest
-        reason = failure.value.encode()
-        delivery.map(MapType.HTTP_CALL_RESPONSE_HEADERS).add(b":dispatch_status", reason)
+        delivery.map(MapType.HTTP_CALL_RESPONSE_HEADERS).add(b":dispatch_status", failure.value.encode())
         delivery.set_status(_BROKEN_CONNECTION, f"{failure.value}: {detail}" if detail else failure.value)
-        self._deliver(delivery, 0, 0, 0)
+        self._deliver(delivery)
 
-    def _deliver(self, delivery: Delivery, headers: int, body: int, trailers: int) -> None:
-        root = self._calls.guest.roots.get(self.root)
+    def _deliver(self, delivery: Delivery) -> None:
+        root = self._root()
         if root is not None:
-            root.deliver("proxy_on_http_call_response", delivery, self.token, headers, body, trailers)
+            root.deliver_http_call(delivery, self.token)
 
     def end(self) -> bool:
         """Forget about it; returns whether it was pending until now."""
@@ -141,7 +141,7 @@ class HttpCall:
             return False
         self.is_pending = False
         self._calls.forget(self)
-        self._allowance.give_back(len(self.request.body))
+        self._allowance.give_back(len(self.body))
         if self._timer is not None:
             self._timer.cancel()
         self._sent = self._timer = None
@@ -188,9 +188,10 @@ class HttpCalls:
         if not allowance.take(len(body)):
             return Status.INTERNAL_FAILURE
         longest = allowance.callouts.timeout
+        timeout = timeout if 0 < timeout < longest else longest
         token = self._tokens.next(self._in_flight)
-        request = HttpRequest(upstream, address, headers, body, trailers, min(timeout or longest, longest))
-        call = self._in_flight[token] = HttpCall(self, allowance, root.id, token, request)
+        call = HttpCall(self, allowance, root, token, upstream, address, headers, body, trailers, timeout)
+        self._in_flight[token] = call
         if not guest.is_serving:
             guest.when_serving(call.start)
         elif not call.send():
@@ -204,7 +205,7 @@ class HttpCalls:
 
     def root_ended(self, root: int) -> None:
         """Give up the calls of a plugin context."""
-        for call in [call for call in self._in_flight.values() if call.root == root]:
+        for call in [call for call in self._in_flight.values() if call.belongs_to(root)]:
             call.cancel()
 
     def ended(self) -> None:

@@ -76,6 +76,12 @@ class RootContext:
             self.vm.deliver(callback, self.pointer, delivery.pointer, self.id, *arguments)
         self.guest.after_delivery()
 
+    def deliver_http_call(self, delivery: Delivery, token: int) -> None:
+        """`deliver` for the outcome of an HTTP call."""
+        with suppress(GuestFailed):
+            self.vm.deliver_http_call(self.pointer, delivery.pointer, token)
+        self.guest.after_delivery()
+
     # --- ticks
 
     def follow_ticks(self, services: Services, after: Callable[[], None]) -> None:

@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from abi.types import BufferType, MapType
 from host._core import ffi, lib
 from host.headers import HeaderMap
 
 
 class Delivery:
-    """Filled by whoever delivers it; the guest reads it in that callback, by the host calls for maps and buffers."""
+    """Filled by whoever delivers it; the guest reads it in that callback, by the host calls for maps and buffers.
 
-    __slots__ = ("pointer",)
+    `filler`: whoever fills it may keep here what it needs for that; it stays over `clear`.
+    """
+
+    __slots__ = ("filler", "pointer")
 
     def __init__(self) -> None:
+        self.filler: Any = None
         self.pointer = ffi.gc(lib.sw_delivery_new(), lib.sw_delivery_delete)
         if self.pointer == ffi.NULL:
             raise MemoryError("no memory for a delivery")
 
+    def clear(self) -> None:
+        """Empty it, for another use."""
+        lib.sw_delivery_clear(self.pointer)
+
     def map(self, kind: MapType) -> HeaderMap:
         """Return the map of this type (one of a call), which is there for the guest from now on."""
         return HeaderMap.view(lib.sw_delivery_map(self.pointer, kind), self.pointer)
-
-    def fields(self, kind: MapType) -> int:
-        """Return how many fields are in the map of this type, without making it be there."""
-        return int(lib.sw_delivery_fields(self.pointer, kind))
 
     def append(self, kind: BufferType, data: bytes) -> None:
         """Append to the buffer of this type, which is there for the guest from now on. Raises MemoryError."""

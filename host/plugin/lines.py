@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import groupby
 from operator import attrgetter
 
+from host._core import lib
 from host.plugin import guests
 from host.plugin.streams import request_of
 from host.wasm.logs import take_lines
@@ -13,6 +14,8 @@ from host.wasm.logs import take_lines
 def deliver() -> None:
     """Hand all waiting lines to their plugins' services, those of one context in a row together."""
     gone = guests.gone()
+    if not (gone or lib.sw_logs_pending()):
+        return
     for (vm, context, root, stream), rows in groupby(take_lines(), key=_origin):
         guest = guests.guest_of(vm)
         if guest is not None:

@@ -290,9 +290,11 @@ class VmSupply:
 
     def recover(self) -> None:
         """Look whether a VM has failed and act on it. Called behind everything that enters a guest."""
-        failed = self._endings.take_failed()
         current = self._current
         is_current = current is not None and current.vm.is_failed
+        if not (is_current or self._endings):
+            return
+        failed = self._endings.take_failed()
         if current is not None and is_current:
             failed[current.guest] = current.vm
         if not failed:

@@ -22,13 +22,12 @@ class HostedCall:
         self._waiting = pending
         self._after = after
         pending.append(self)
-        request = call.request
         self.plugin = call.plugin
-        self.upstream = request.upstream
-        self.headers: Fields = request.headers.items()
-        self.body = request.body
-        self.trailers: Fields = request.trailers.items() if request.trailers is not None else []
-        self.timeout = request.timeout
+        self.upstream = call.upstream
+        self.headers: Fields = call.headers.items()
+        self.body = call.body
+        self.trailers: Fields = call.trailers.items() if call.trailers is not None else []
+        self.timeout = call.timeout
         self.token = call.token
 
     def __repr__(self) -> str:
@@ -60,7 +59,11 @@ class HostedCall:
 
         Raises LookupError when the call is over.
         """
-        delivery = self._pending().delivery
+        call = self._pending()
+        if len(body) > call.callouts.max_response_size:
+            self.fail(CallFailure.RESPONSE_TOO_LARGE)
+            return
+        delivery = call.delivery
         into = delivery.map(MapType.HTTP_CALL_RESPONSE_HEADERS)
         into.add(b":status", b"%d" % status)
         for name, value in headers:
@@ -69,7 +72,7 @@ class HostedCall:
         for name, value in trailers:
             delivery.map(MapType.HTTP_CALL_RESPONSE_TRAILERS).add(name, value)
         self._waiting.remove(self)
-        self._call.completed()
+        call.completed()
         self._after()
 
     def fail(self, failure: CallFailure = CallFailure.BROKEN_CONNECTION, detail: str = "") -> None:

@@ -241,6 +241,31 @@ def test_a_response_without_body_or_trailers_has_an_empty_body_and_no_trailers()
         assert callback(host) == [(4, 1, 0, 0)]
 
 
+def test_nothing_of_one_response_is_in_the_next() -> None:
+    """What one has brought is used again for another."""
+    read = [
+        (CALLBACK, "proxy_get_header_map_pairs", MapType.HTTP_CALL_RESPONSE_HEADERS, OUT, OUT + 4),
+        (
+            CALLBACK,
+            "proxy_get_header_map_value",
+            MapType.HTTP_CALL_RESPONSE_TRAILERS,
+            b"x-sum",
+            OUT + 8,
+            OUT + 12,
+        ),
+    ]
+    with start(("request_headers", *call()), *read) as host:
+        for _ in range(3):
+            stream = request(host)
+            host.calls[0].respond(200, [(b"x-secret", b"1")], b"long body", [(b"x-sum", b"9")])
+            request(host)
+            host.calls[0].respond(204)
+            assert decode_pairs(Run(host, stream, "relay.wat").given()) == [(b":status", b"204")]
+        assert [row[1:] for row in callback(host)] == [(2, 9, 1), (1, 0, 0)] * 3
+        outcome = statuses(host, "proxy_get_header_map_value")
+        assert outcome == [Status.OK, Status.BAD_ARGUMENT] * 3
+
+
 @pytest.mark.parametrize("failure", CallFailure)
 def test_a_failure_tells_its_reason(failure: CallFailure) -> None:
     """0, 0, 0; the status of Envoy with a text, and ngx_wasm_module's pseudo-field. EH AsyncCallFailure; K 130."""

@@ -109,6 +109,11 @@ static void deliver(stage *s) {
         CHECK(sw_delivery_length(delivery, type) <= 9);
     }
     if (one_in(2)) sw_delivery_set_status(delivery, chance(20), "timeout", chance(8));
+    if (one_in(3)) sw_vm_deliver_http_call(s->vm, s->root, delivery, 4);
+    if (one_in(3)) {
+        sw_delivery_clear(delivery);
+        CHECK(!sw_delivery_length(delivery, SW_BUFFER_HTTP_CALL_RESPONSE_BODY) && !delivery->has_map[2]);
+    }
     uint32_t arguments[SW_MOST_PARAMETERS] = {s->root->id, 4, 1, 2, 3};
     static const uint16_t callbacks[] = {SW_PROXY_ON_HTTP_CALL_RESPONSE, SW_PROXY_ON_FOREIGN_FUNCTION};
     sw_vm_deliver(s->vm, callbacks[chance(2)], s->root, delivery, arguments);
