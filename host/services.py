@@ -18,7 +18,7 @@ from host.log import Log
 from host.metrics.table import MetricsTable
 from host.plugin.callouts import HttpCall
 from host.plugin.foreign import ForeignFunctions
-from host.plugin.grpc import GrpcCall
+from host.plugin.grpc_call import GrpcCall
 from host.plugin.services import CallInFlight, GrpcInFlight
 from host.store import Stores
 from host.wasm.engine import bind_thread

@@ -13,7 +13,7 @@ from host.callouts.grpc import begin_grpc
 from host.http.deadlines import Deadlines
 from host.http.message import MessageError
 from host.plugin.callouts import HttpCall
-from host.plugin.grpc import GrpcCall
+from host.plugin.grpc_call import GrpcCall
 from host.plugin.services import CallInFlight
 from host.plugin.settings import CalloutSettings
 from host.plugin.targets import Address

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from host.http.http2 import Http2Unavailable, load_library
-from host.plugin.grpc import GrpcCall
+from host.plugin.grpc_call import GrpcCall
 from host.upstream.grpc import GrpcRequest, GrpcStream
 from host.upstream.upstream import Upstream
 

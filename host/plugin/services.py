@@ -15,7 +15,7 @@ from host.store import Stores
 if TYPE_CHECKING:
     from host.plugin.callouts import HttpCall
     from host.plugin.foreign import ForeignFunctions
-    from host.plugin.grpc import GrpcCall
+    from host.plugin.grpc_call import GrpcCall
 
 T = TypeVar("T")
 

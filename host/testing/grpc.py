@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 from abi.types import GrpcStatus
 from host.headers import HeaderMap
-from host.plugin.grpc import GrpcCall, GrpcUnaryCall
+from host.plugin.grpc_call import GrpcCall, GrpcUnaryCall
 from host.plugin.services import Timer
 
 Fields = list[tuple[bytes, bytes]]

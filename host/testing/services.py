@@ -13,7 +13,7 @@ from abi.types import LogLevel
 from host.metrics.table import MetricsTable
 from host.plugin.callouts import HttpCall
 from host.plugin.foreign import ForeignFunctions
-from host.plugin.grpc import GrpcCall
+from host.plugin.grpc_call import GrpcCall
 from host.store import MemoryStore, Stores
 from host.testing.calls import HostedCall
 from host.testing.grpc import GuestSide, HostedGrpcCall

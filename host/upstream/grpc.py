@@ -6,19 +6,17 @@ It knows nothing of plugins, and messages are bytes to it: what they hold is the
 from __future__ import annotations
 
 import asyncio
-import struct
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Protocol
 from urllib.parse import unquote_to_bytes
 
 from host.headers import HeaderMap
 from host.http.http2 import ErrorCode, Http2Error
+from host.upstream.grpc_messages import BadMessage, MessageReader, encode_message
 from host.upstream.grpc_status import GrpcStatus, of_error_code, of_field, of_http_status
 from host.upstream.http2 import Http2Stream, StreamFailure
 from host.upstream.http2_pool import Acquired, Http2Pool
 
-_PREFIX: Final = struct.Struct(">BI")  # compressed or not, length of the message
 _MOST_TIMEOUT: Final = 99_999_999  # grpc-timeout has at most eight digits
 
 
@@ -74,7 +72,7 @@ class GrpcStream:
 
     def send(self, message: bytes, end: bool = False) -> bool:
         """Queue a message; `end`: the last one. False: the request has ended, or too much waits to be sent already."""
-        return self._write(_PREFIX.pack(0, len(message)) + message, end)
+        return self._write(encode_message(message), end)
 
     def half_close(self) -> None:
         """Say that no more messages come. Harmless when that was said."""
@@ -223,43 +221,3 @@ class GrpcStream:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-
-
-class BadMessage(Exception):
-    """A message that is not taken, with the status that the call ends with."""
-
-    def __init__(self, status: GrpcStatus, reason: str) -> None:
-        self.status = status
-        super().__init__(reason)
-
-
-class MessageReader:
-    """Cuts content into messages (Length-Prefixed-Message)."""
-
-    def __init__(self, max_bytes: int) -> None:
-        self._max_bytes = max_bytes
-        self._held = bytearray()
-
-    @property
-    def is_within_message(self) -> bool:
-        """Whether a message has begun and not ended."""
-        return bool(self._held)
-
-    def read(self, data: bytes) -> Iterator[bytes]:
-        """Go through the messages that are complete now. Raises BadMessage, at the prefix of what is too large."""
-        held = self._held
-        held += data
-        at = 0
-        while len(held) - at >= _PREFIX.size:
-            compressed, length = _PREFIX.unpack_from(held, at)
-            if compressed:
-                raise BadMessage(GrpcStatus.INTERNAL, "a compressed message, which was not asked for")
-            if length > self._max_bytes:
-                text = f"a message of {length} bytes, over the limit of {self._max_bytes}"
-                raise BadMessage(GrpcStatus.RESOURCE_EXHAUSTED, text)
-            begin = at + _PREFIX.size
-            if len(held) - begin < length:
-                break
-            at = begin + length
-            yield bytes(held[begin:at])
-        del held[:at]
