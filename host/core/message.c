@@ -146,7 +146,7 @@ typedef struct {
     uint32_t fields;
     int64_t content_length; /* -1 = none */
     uint32_t encodings, chunked, unknown_encodings, last_is_chunked;
-    bool is_request, has_encoding, closes, keeps_alive, lists_upgrade, lists_te, has_connection, expects_continue;
+    bool is_request, has_encoding, closes, keeps_alive, lists_upgrade, lists_te, names_fields, expects_continue;
 } head_t;
 
 typedef enum { LINE_FOUND, LINE_INCOMPLETE, LINE_FAILED } line_t;
@@ -209,14 +209,17 @@ static int judge_transfer_encoding(head_t *head, const char *value, size_t lengt
 static int judge_connection(head_t *head, const char *value, size_t length) {
     const char *at = value, *member;
     size_t size;
-    head->has_connection = true;
+    if (length > 64) head->names_fields = true; /* the options are counted there */
     while (next_member(&at, value + length, &member, &size)) {
         if (!size) continue;
         if (!sw_is_valid_name(member, size)) return SW_MESSAGE_BAD_CONNECTION;
-        if (IS(member, size, "close")) head->closes = true;
-        else if (IS(member, size, "keep-alive")) head->keeps_alive = true;
+        bool is_known = true; /* fields of these names never get into the map */
+        if (IS(member, size, "keep-alive")) head->keeps_alive = true;
         else if (IS(member, size, "upgrade")) head->lists_upgrade = true;
         else if (IS(member, size, "te")) head->lists_te = true;
+        else is_known = false;
+        if (IS(member, size, "close")) head->closes = true;
+        if (!is_known) head->names_fields = true;
     }
     return 0;
 }
@@ -262,7 +265,10 @@ static int judge_field(head_t *head, const char *name, size_t size, const char *
         if (head->is_request && !head->judge->trust_forwarded && !memcmp(name, "x-real-ip", 9)) return DROP;
         break;
     case 10:
-        if (!memcmp(name, "connection", 10)) return judge_connection(head, value, length) ? -SW_MESSAGE_BAD_CONNECTION : KEEP;
+        if (!memcmp(name, "connection", 10)) {
+            if (judge_connection(head, value, length)) return -SW_MESSAGE_BAD_CONNECTION;
+            return head->names_fields ? KEEP : DROP; /* kept until what it names is taken out */
+        }
         if (!memcmp(name, "keep-alive", 10)) return DROP;
         break;
     case 14:
@@ -491,7 +497,7 @@ static int64_t finish_request(head_t *head, const request_line_t *line, uint32_t
     flags |= method_flags(line->method, line->method_length);
     if (head->expects_continue && !old && (framing == SW_FRAMING_CHUNKED || head->content_length > 0)) flags |= SW_EXPECT_CONTINUE;
     size_t path = path_length(headers->bytes + path_at, target_length);
-    if (head->has_connection) {
+    if (head->names_fields) {
         int error = remove_connection_fields(head);
         if (error) return -error;
     }
@@ -575,7 +581,7 @@ static int64_t finish_response(head_t *head, int status, bool is_http_1_0, int64
         persistent = false;
     }
     int64_t flags = framing | (is_http_1_0 ? SW_HTTP_1_0 : 0) | (persistent ? SW_KEEP_ALIVE : 0);
-    if (head->has_connection) {
+    if (head->names_fields) {
         int error = remove_connection_fields(head);
         if (error) return -error;
     }

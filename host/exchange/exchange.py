@@ -78,19 +78,19 @@ class Exchange(RequestSide):
             self._record.begin(
                 self._info or self._connection_info(), self._downstream.requests, head, self.request_headers
             )
-        route = self._match(self)
+        match = self._match
+        route = match(self)
         if route is None:
             self._answer_bare(404, "404 Route Not Found")
             return
         if self._record is not None:
             self._record.route_id = route.id
+        # Not the route itself: who keeps it keeps its plugins, and a connection may idle long after a reload.
         self._upstream = route.upstream
+        self._recounts_request, self._recounts_response = route.recounts_request, route.recounts_response
         if head & UPGRADE and not route.enable_websocket:
             self._head = head = head & ~UPGRADE
         chain = route.chain
-        self._filters_request, self._filters_response = chain.wants_request_body, chain.wants_response_body
-        self._recounts_request = chain.changes_request_body and not route.trust_content_length
-        self._recounts_response = chain.changes_response_body and not route.trust_content_length
         info = self._info or self._connection_info()
         host = self._upstream.host
         if not head & SPECIAL and host is not None and not chain.lenders and not chain.decodes:
@@ -107,7 +107,7 @@ class Exchange(RequestSide):
         else:
             self.open(chain, info)
             flags = self.on_request_headers(end and not data)
-        if self._filters_request:
+        if self.chain.wants_request_body:
             self._first, self._first_end = b"", False
             if data and not flags & (LOCAL_RESPONSE | RESET):
                 flags |= self._request_body(data, end)
@@ -144,7 +144,7 @@ class Exchange(RequestSide):
         """More of the request's content."""
         if not self._is_on or self._is_local:
             return
-        if self._filters_request:
+        if self.chain.wants_request_body:
             self._apply(self._request_body(data, end))
         elif self._request_ready:
             self._pass_request(data, end)
@@ -232,7 +232,7 @@ class Exchange(RequestSide):
         if flags & _REQUEST and not self._is_local:
             if flags & REQUEST_HEAD:
                 self._request_ready = True
-            if self._filters_request:
+            if self.chain.wants_request_body:
                 data = self.take_request_body() if flags & REQUEST_BODY else b""
                 self._pass_request(data, bool(flags & REQUEST_END))
             else:
@@ -244,7 +244,7 @@ class Exchange(RequestSide):
             if self._tunnel is not None and not self._is_local:
                 self._open_tunnel(self._tunnel)
                 return
-            if self._filters_response or self._is_local:
+            if self.chain.wants_response_body or self._is_local:
                 data = self.take_response_body() if flags & RESPONSE_BODY else b""
                 self._pass_response(data, bool(flags & RESPONSE_END), bool(flags & RESPONSE_TRAILERS))
             else:
@@ -260,11 +260,11 @@ class Exchange(RequestSide):
         self._is_regulated = bool(flags & _BLOCKED)
         if flags & REQUEST_BLOCKED:
             self._downstream.hold(CHAIN)
-        elif self._downstream.flow.reasons & CHAIN and self._filters_request:
+        elif self._downstream.flow.reasons & CHAIN and self.chain.wants_request_body:
             self._downstream.release(CHAIN)
         connection = self._connection
         if connection is not None:
             if flags & RESPONSE_BLOCKED:
                 connection.hold(CHAIN)
-            elif connection.flow.reasons & CHAIN and self._filters_response:
+            elif connection.flow.reasons & CHAIN and self.chain.wants_response_body:
                 connection.release(CHAIN)

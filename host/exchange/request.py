@@ -40,12 +40,11 @@ class RequestSide(ResponseSide):
     """Sends requests; their heads, lengths and first content are set by the exchange's `begin`."""
 
     __slots__ = (
-        "_filters_request", "_first", "_first_end", "_recounts_request", "_request_length",
+        "_first", "_first_end", "_recounts_request", "_request_length",
         "_request_pointer", "_request_ready", "_request_sent", "_retried", "_tried",
         "_upstream",
     )  # fmt: skip
 
-    _filters_request: bool
     _first: bytes | None  # content that came before the head could leave; None = sent in pieces already
     _first_end: bool
     _recounts_request: bool
@@ -79,7 +78,7 @@ class RequestSide(ResponseSide):
             self._acquire()
 
     def _trailers_to_send(self) -> bytes | None:
-        if self._head & FRAMING != CHUNKED and not self._filters_request:
+        if self._head & FRAMING != CHUNKED and not self.chain.wants_request_body:
             return None
         return (
             self._upstream.writer.trailers(self.request_trailers.pointer)

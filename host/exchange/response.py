@@ -36,18 +36,16 @@ class ResponseSide(UpgradeSide):
     """Takes responses from the connection and passes them on."""
 
     __slots__ = (
-        "_continued", "_filters_response", "_head", "_is_local", "_passed", "_recounts_response", "_response",
-        "_response_end", "_response_first", "_response_framing", "_response_kind", "_response_ready",
-        "response_pointer",
+        "_continued", "_head", "_is_local", "_passed", "_recounts_response", "_response", "_response_end",
+        "_response_first", "_response_framing", "_response_kind", "_response_ready", "response_pointer",
     )  # fmt: skip
 
     _continued: bool  # a 100 (Continue) went to the client
-    _filters_response: bool
     _head: int  # the judge's flags of the request
     _is_local: bool  # the chain has answered by itself
     _passed: int  # what the filters let leave of a response judged just now; -1: they have not seen it yet
-    _recounts_response: bool
     _response: bytes | None  # the whole response, if that leaves
+    _recounts_response: bool
     _response_ready: bool  # the head has left the chain
 
     def __init__(self, downstream: Downstream, record: Record | None = None) -> None:
@@ -80,14 +78,16 @@ class ResponseSide(UpgradeSide):
         """Send the response that was judged just now."""
         self._connection = None
         response, self._response = self._response, None
-        assert response is not None
-        self._downstream.send_whole(response)
+        if response is None or not self._is_on:  # what others did meanwhile has ended it
+            return
         self.answered = True
         if self._record is not None:
             self._record.answered(head >> STATUS_SHIFT)
             self._record.node_ended()
             self._record.content_bytes += len(response) - response.index(b"\r\n\r\n") - 4
-        self._finish()
+        self._is_on = False
+        self.close()
+        self._downstream.next(response)
 
     def response_head(self, head: int, length: int, data: bytes, end: bool) -> None:
         """The response's head is in `response_headers`."""
@@ -103,9 +103,9 @@ class ResponseSide(UpgradeSide):
         flags, self._passed = self._passed, -1
         if flags < 0:
             flags = self.on_response_headers(end and not data)
-            if self._filters_response and data and not flags & (LOCAL_RESPONSE | RESET):
+            if self.chain.wants_response_body and data and not flags & (LOCAL_RESPONSE | RESET):
                 flags |= self._response_body(data, end)
-        if self._filters_response:
+        if self.chain.wants_response_body:
             self._response_first = b""
             self._apply(flags)
         elif flags & ~RESPONSE_END == RESPONSE_HEAD:
@@ -125,7 +125,7 @@ class ResponseSide(UpgradeSide):
             self._connection = None
             if self._record is not None:
                 self._record.node_ended()
-        if self._filters_response:
+        if self.chain.wants_response_body:
             self._apply(self._response_body(data, end))
         elif self._response_ready:
             self._pass_response(data, end)
@@ -155,7 +155,7 @@ class ResponseSide(UpgradeSide):
         trailers = None
         if self._record is not None and (self._response_ready or self.answered):
             self._record.content_bytes += len(data)
-        if has_trailers or (end and self._response_kind == CHUNKED and not self._filters_response):
+        if has_trailers or (end and self._response_kind == CHUNKED and not self.chain.wants_response_body):
             trailers = self._response_trailers()
         if self.answered:
             self._downstream.send_body(data, end, trailers)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from host.stream import FilterChain
 from host.upstream.upstream import Upstream
@@ -22,3 +22,10 @@ class Route:
     upstream: Upstream
     trust_content_length: bool = False
     enable_websocket: bool = False
+    recounts_request: bool = field(init=False)  # a filter may change the content's length: it is told anew
+    recounts_response: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        trusts, chain = self.trust_content_length, self.chain
+        object.__setattr__(self, "recounts_request", chain.changes_request_body and not trusts)
+        object.__setattr__(self, "recounts_response", chain.changes_response_body and not trusts)

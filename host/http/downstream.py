@@ -116,8 +116,13 @@ class Downstream(RequestReader):
 
     # --- what the exchange calls, beside what writes ---
 
-    def next(self) -> None:
-        """The answer is complete and its exchange closed: go on with the next request, or close."""
+    def next(self, response: bytes = b"") -> None:
+        """The answer is complete and its exchange closed: go on with the next request, or close.
+
+        `response`: the whole answer, if it is still to be sent; its head was written with `head_flags`.
+        """
+        if response:
+            self.transport.write(response)
         if self._state == BUSY and self._keep:
             self._state = HEAD
             if self._blocked_at < 0:

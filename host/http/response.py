@@ -73,11 +73,6 @@ class ResponseWriter(asyncio.Protocol):
             return message.WRITE_CLOSE
         return message.WRITE_KEEP_ALIVE if request & message.HTTP_1_0 else 0
 
-    def send_whole(self, response: bytes) -> None:
-        """Send a response of which nothing is missing, whose head was written with `head_flags`."""
-        self._to_send = 0
-        self.transport.write(response)
-
     def send_head(
         self, headers: Any, framing: int, flags: int, data: bytes, end: bool, trailers: Any = None
     ) -> None:
