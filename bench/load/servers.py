@@ -160,6 +160,6 @@ DEFINITIONS: tuple[Definition, ...] = (
     Definition("Sluiceway + TinyGo x8", _sluiceway(*[_HEADER] * 8), (*_HOST, HEADER_PLUGIN), header=True),
     Definition("Sluiceway + Go", _sluiceway(_GO), (*_HOST, GO_PLUGIN)),
     Definition("Sluiceway + TinyGo with a call", _sluiceway(_CALLOUT), (*_HOST, CALLOUT_PLUGIN)),
-    Definition("Sluiceway, 10 routes", _sluiceway(routes=10), _HOST, short=False),
-    Definition("Sluiceway, 10,000 routes", _sluiceway(routes=10_000), _HOST, short=False),
+    Definition("Sluiceway, 10 routes", _sluiceway(routes=10), _HOST),
+    Definition("Sluiceway, 10,000 routes", _sluiceway(routes=10_000), _HOST),
 )

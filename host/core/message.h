@@ -117,5 +117,7 @@ int64_t sw_write_request_head(const sw_headers *headers, char *out, size_t size,
 /* The same for a response; Date is added where there is none, Server too with SW_WRITE_LOCAL. A positive result holds the
  * status at SW_STATUS_SHIFT too: a filter may have changed it to one that has no body, whatever the framing says. */
 int64_t sw_write_response_head(const sw_headers *headers, char *out, size_t size, int64_t framing, int flags);
+/* "OK", "Not Found", …; "" for a status that is not registered. */
+const char *sw_reason_phrase(int status);
 /* Field lines and the empty line of a chunked body's trailer section. */
 int64_t sw_write_trailers(const sw_headers *trailers, char *out, size_t size);

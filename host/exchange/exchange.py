@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from host.exchange.record import CONNECTION_CLOSED_WITHOUT_RESPONSE, Record
 from host.exchange.request import SPECIAL, RequestSide
+from host.exchange.response import last_content
 from host.exchange.route import Route
 from host.hot import Target, pass_request
 from host.http.downstream import Downstream
@@ -156,8 +157,7 @@ class Exchange(RequestSide):
     def _request_body(self, data: bytes, end: bool) -> int:
         """Give content to the chain, and its trailers."""
         if end and self._head & FRAMING == CHUNKED and len(self.request_trailers):
-            flags = self.on_request_body(data, False) if data else 0
-            return flags if flags & (LOCAL_RESPONSE | RESET) else flags | self.on_request_trailers()
+            return last_content(self.on_request_body, self.on_request_trailers, data)
         return self.on_request_body(data, end)
 
     def client_lost(self) -> None:

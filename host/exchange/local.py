@@ -5,6 +5,8 @@ It must not know what a request or a response passes on its way; the classes tha
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 from host.exchange.record import Record
 from host.http.downstream import Downstream
 from host.http.local import JSON_FIELDS, error_body
@@ -13,7 +15,7 @@ from host.stream import HttpStream
 from host.upstream.connection import UpstreamConnection
 
 
-class LocalAnswers(HttpStream):
+class LocalAnswers(HttpStream, ABC):
     """An exchange as far as it can answer by itself."""
 
     __slots__ = (
@@ -37,9 +39,9 @@ class LocalAnswers(HttpStream):
         # Of the request in flight: whether an upstream's response came, and whether a head was sent to the client.
         self._response_seen = self.answered = False
 
+    @abstractmethod
     def _apply(self, flags: int) -> None:
         """Send what the chain lets pass; the exchange's to say how."""
-        raise NotImplementedError
 
     def failed(self) -> None:
         """Our own fault, logged already."""

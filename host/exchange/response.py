@@ -6,6 +6,7 @@ It must not know how a request came.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from host.exchange.record import Record
@@ -30,6 +31,12 @@ from host.http.message import (
 from host.stream import LEAVING, LOCAL_RESPONSE, RESET, RESPONSE_END, RESPONSE_HEAD
 
 logger = logging.getLogger("sluiceway.exchange")
+
+
+def last_content(on_body: Callable[[bytes, bool], int], on_trailers: Callable[[], int], data: bytes) -> int:
+    """Give the chain the content that came with a message's trailers, and these; returns what may leave."""
+    flags = on_body(data, False) if data else 0
+    return flags if flags & (LOCAL_RESPONSE | RESET) else flags | on_trailers()
 
 
 class ResponseSide(UpgradeSide):
@@ -136,8 +143,7 @@ class ResponseSide(UpgradeSide):
     def _response_body(self, data: bytes, end: bool) -> int:
         """Give content to the chain, and its trailers."""
         if end and self._response_kind == CHUNKED and len(self.response_trailers):
-            flags = self.on_response_body(data, False) if data else 0
-            return flags if flags & (LOCAL_RESPONSE | RESET) else flags | self.on_response_trailers()
+            return last_content(self.on_response_body, self.on_response_trailers, data)
         return self.on_response_body(data, end)
 
     def upstream_failed(self, status: int, reason: str) -> None:

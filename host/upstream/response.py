@@ -6,6 +6,7 @@ It must not know how requests are sent, nor what the exchange does with a respon
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Final
 
 from host.http.chunked import ChunkedDecoder
@@ -42,7 +43,7 @@ _MOST_INTERIM: Final = 16
 _FIRST_FINAL: Final = 200 << STATUS_SHIFT
 
 
-class ResponseReader(asyncio.Protocol):
+class ResponseReader(asyncio.Protocol, ABC):
     """Reads the responses of one connection, one at a time; the connection extends it."""
 
     __slots__ = (
@@ -65,9 +66,9 @@ class ResponseReader(asyncio.Protocol):
         self._decoder: ChunkedDecoder | None = None
         self.deadline = NEVER
 
+    @abstractmethod
     def _end(self, data: bytes, at: int) -> None:
         """The response is complete, at this place of the data; the connection's to say what becomes of it."""
-        raise NotImplementedError
 
     def _read_head(self, exchange: ClientExchange, data: bytes) -> None:
         at, size = 0, len(data)
