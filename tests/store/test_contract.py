@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Callable
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from abi.types import Status
 from host.store import Limits, Refused, Store
@@ -277,3 +280,56 @@ def test_thousands_of_queues_are_not_to_be_had(make_store: MakeStore) -> None:
             space.register_queue(b"%d" % number)
     assert space.register_queue(b"0") == queues[0]
     assert store.space("b").register_queue(b"0") not in queues
+
+
+# --- any order of calls
+
+_keys = st.sampled_from([b"", b"a", b"a\0", b"k" * 600])
+_calls = st.one_of(
+    st.tuples(st.just("set"), _keys, st.binary(max_size=40), st.sampled_from(["any", "right", "wrong"])),
+    st.tuples(st.just("delete"), _keys, st.just(b""), st.sampled_from(["any", "right", "wrong"])),
+    st.tuples(st.sampled_from(["put", "take", "back"]), st.just(b""), st.binary(max_size=40), st.just("any")),
+)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(_calls, max_size=30))
+def test_any_order_of_calls_does_as_a_dictionary_and_a_list_would(
+    store: Store, calls: list[tuple[str, bytes, bytes, str]]
+) -> None:
+    """Each example in a vm_id of its own."""
+    vm_id = uuid.uuid4().hex
+    space = store.space(vm_id)
+    model: dict[bytes, bytes] = {}
+    items: list[bytes] = []
+    seen: set[int] = set()
+    queue = space.register_queue(b"queue")
+    for name, key, value, which in calls:
+        found = space.get(key)
+        assert (found[0] if found is not None else None) == model.get(key)
+        right = found[1] if found is not None else 77
+        cas = {"any": 0, "right": right, "wrong": right + 1}[which]
+        is_refused = found is not None and which == "wrong"
+        expected = Status.CAS_MISMATCH if is_refused else Status.OK
+        if name == "set":
+            assert space.set(key, value, cas) is expected
+            if not is_refused:
+                model[key] = value
+                _, new = space.get(key)  # type: ignore[misc]
+                assert new not in seen
+                seen.add(new)
+        elif name == "delete":
+            assert space.delete(key, cas) is expected
+            if not is_refused:
+                model.pop(key, None)
+        elif name == "put":
+            assert store.enqueue(queue, value) is Status.OK
+            items.append(value)
+        else:
+            assert store.dequeue(queue) == (items[0] if items else None)
+            if name == "take":
+                items = items[1:]
+            elif items:
+                store.put_back(queue, items[0])
+        assert store.length(queue) == len(items)
+    assert sorted(space.keys()) == sorted(model)
