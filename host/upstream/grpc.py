@@ -14,8 +14,8 @@ from host.headers import HeaderMap
 from host.http.http2 import ErrorCode, Http2Error
 from host.upstream.grpc_messages import BadMessage, MessageReader, encode_message
 from host.upstream.grpc_status import GrpcStatus, of_error_code, of_field, of_http_status
-from host.upstream.http2 import Http2Stream, StreamFailure
 from host.upstream.http2_pool import Acquired, Http2Pool
+from host.upstream.http2_stream import Http2Stream, StreamFailure
 
 _MOST_TIMEOUT: Final = 99_999_999  # grpc-timeout has at most eight digits
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Final, NamedTuple, Protocol, cast
+from typing import Final, cast
 
 from host.headers import HeaderMap
 from host.http.deadlines import NEVER, Deadlines, sweeps
@@ -21,11 +21,11 @@ from host.http.http2 import (
     Event,
     GoAway,
     Head,
-    Http2Error,
     Http2Session,
     Limits,
     Trailers,
 )
+from host.upstream.http2_stream import Http2Stream, StreamFailure, StreamHandler
 
 logger = logging.getLogger("sluiceway.upstream")
 
@@ -34,68 +34,6 @@ _PING_AFTER: Final = 30.0
 _PONG_WITHIN: Final = 10.0
 _WRITE_AT_ONCE: Final = 256 * 1024
 _MOST_INTERIM: Final = 8  # 1xx heads of one response; more is no server's honest answer
-
-
-class StreamFailure(NamedTuple):
-    """Why a stream ended before its response was complete.
-
-    `code`: that of the peer's RST_STREAM or GOAWAY, None where the connection was lost. `reason`: for people.
-    """
-
-    code: int | None
-    reason: str
-
-
-class StreamHandler(Protocol):
-    """What a stream tells whoever opened it. Must not raise."""
-
-    def response_head(self, fields: HeaderMap, is_end: bool) -> None:
-        """The response's head; not an interim one. `is_end`: `response_end` follows at once."""
-
-    def response_data(self, data: bytes) -> None:
-        """Content. It counts against the window until the stream's `consume`."""
-
-    def response_trailers(self, fields: HeaderMap) -> None:
-        """The trailer section."""
-
-    def response_end(self) -> None:
-        """The response is complete."""
-
-    def stream_failed(self, failure: StreamFailure) -> None:
-        """There will be no more of it. Called at most once, and not behind `response_end`."""
-
-
-class Http2Stream:
-    """A request on a connection, and the way to its handler."""
-
-    __slots__ = ("_connection", "handler", "interim", "number")
-
-    def __init__(self, connection: Http2Connection, number: int, handler: StreamHandler) -> None:
-        self._connection = connection
-        self.number = number
-        self.handler: StreamHandler | None = handler
-        self.interim = 0
-
-    def write(self, data: bytes, *, end: bool = False) -> None:
-        """Queue content. Raises Http2Error where the request has ended or the stream is gone."""
-        self._connection.session.write(self.number, data, end=end)
-        self._connection.flush_soon()
-
-    @property
-    def unsent(self) -> int:
-        """Bytes that wait for the peer's windows."""
-        return self._connection.session.unsent(self.number)
-
-    def consume(self, size: int) -> None:
-        """Let the peer send as many bytes more."""
-        self._connection.session.consume(self.number, size)
-        self._connection.flush_soon()
-
-    def reset(self, code: ErrorCode = ErrorCode.CANCEL) -> None:
-        """End it; its handler hears of it no more."""
-        self.handler = None
-        self._connection.session.reset(self.number, code)
-        self._connection.flush_soon()
 
 
 class Http2Connection(asyncio.Protocol):
@@ -296,6 +234,3 @@ def _name(code: int) -> str:
         return ErrorCode(code).name
     except ValueError:
         return f"error {code:#x}"
-
-
-__all__ = ["Http2Connection", "Http2Error", "Http2Stream", "StreamFailure", "StreamHandler"]
