@@ -28,8 +28,10 @@ REQUEST = [(b":method", b"GET"), (b":path", b"/"), (b":authority", b"bench"), (b
 RESPONSE = [(b":status", b"200"), (b"content-type", b"text/plain")]
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
+FUEL = "none, with fuel"
 MODES = {
     "none": (Isolation.NONE, RecycleLimits()),
+    FUEL: (Isolation.NONE, RecycleLimits()),
     "none, recycled every 1,000": (Isolation.NONE, RecycleLimits(max_requests=1000)),
     "route": (Isolation.ROUTE, RecycleLimits()),
     "stream": (Isolation.STREAM, RecycleLimits()),
@@ -75,7 +77,7 @@ def measure(mode: str, requests: int, plugin: Path) -> Result:
         name="p",
         isolation=isolation,
         recycle=recycle,
-        vm=VmSettings(log_level=LogLevel.WARN),
+        vm=VmSettings(log_level=LogLevel.WARN, callback_fuel=10_000_000 if mode == FUEL else 0),
     )
     with ChainHost([use]) as chain:
         serve(chain, max(1, requests // 10))
