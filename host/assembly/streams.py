@@ -61,7 +61,8 @@ class StreamRoutes:
         return Rule(route, config.server_addr, config.server_port, config.remote_addr, config.sni)
 
     def _native(self, entry: PythonPlugin, use: PluginUse) -> Filter:
-        return ConnectionFilterAdapter(self._plugins.python_filter(entry, use, ConnectionFilter))
+        found = self._plugins.python_filter(entry, use, ConnectionFilter)
+        return ConnectionFilterAdapter(found, access_logger=use.access_logger)
 
     def _upstream(self, config: UpstreamConfig) -> StreamUpstream:
         tls = None

@@ -117,8 +117,9 @@ void sw_filter_closed(sw_stream *stream, sw_slot *slot, int side, uint32_t peer)
 
 void sw_filter_done(sw_slot *slot) {
     sw_context *context = &slot->context;
-    if (slot->filter->kind == SW_FILTER_WASM && context->vm)
-        sw_vm_call(context->vm, SW_PROXY_ON_DONE, context, &context->id, NULL);
+    if (slot->done || slot->filter->kind == SW_FILTER_NATIVE || !context->vm) return;
+    slot->done = true;
+    sw_vm_call(context->vm, SW_PROXY_ON_DONE, context, &context->id, NULL);
 }
 
 void sw_filter_delete_context(sw_stream *stream, sw_slot *slot) {

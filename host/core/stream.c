@@ -104,17 +104,18 @@ static void reset_slot(sw_slot *slot) {
         sw_buffer_clear(&body);
         slot->side[side] = (sw_slot_side){.body = body};
     }
-    slot->created = slot->touched = slot->skipped = false;
+    slot->created = slot->touched = slot->skipped = slot->done = false;
     slot->leased = NULL;
 }
 
-/* Envoy's order: of an exchange the log comes first, of a connection once its filter is done. */
+/* Envoy's order: of an exchange the log comes first, of a connection once its filter is done. A context that is made
+ * for the log (an access logger's) is done behind it. */
 static void end_filters(sw_stream *stream) {
     bool has_begun = stream->side[SW_REQUEST].started;
     for (uint16_t i = 0; i < stream->count && stream->is_connection; i++) sw_filter_done(&stream->slots[i]);
     for (uint16_t i = 0; i < stream->count && has_begun; i++) sw_filter_log(stream, &stream->slots[i]);
     for (uint16_t i = 0; i < stream->count; i++) {
-        if (!stream->is_connection) sw_filter_done(&stream->slots[i]);
+        sw_filter_done(&stream->slots[i]);
         sw_filter_delete_context(stream, &stream->slots[i]);
     }
 }

@@ -85,6 +85,7 @@ typedef struct {
     sw_filter *filter;
     sw_context *leased;  /* the plugin context of a VM that this stream has for itself; NULL: the filter's */
     bool created, touched, skipped; /* touched: it held or changed something; skipped: its VM died and it is passed by */
+    bool done;           /* on_done has been called */
     sw_slot_side side[SW_SIDES];
 } sw_slot;
 
@@ -195,7 +196,7 @@ int32_t sw_filter_trailers(sw_stream *stream, sw_slot *slot, int side);
 void sw_filter_log(sw_stream *stream, sw_slot *slot);
 /* A side of a connection is closed, by its peer or by us (the ABI's peer type). */
 void sw_filter_closed(sw_stream *stream, sw_slot *slot, int side, uint32_t peer);
-/* on_done. Its answer counts for plugin contexts only: a stream ends whatever its filter says, as in Envoy. */
+/* on_done, once. Its answer counts for plugin contexts only: a stream ends whatever its filter says, as in Envoy. */
 void sw_filter_done(sw_slot *slot);
 /* on_delete; the context is no more. */
 void sw_filter_delete_context(sw_stream *stream, sw_slot *slot);

@@ -135,7 +135,8 @@ class ConnectionFilterAdapter:
     context_type = ConnectionContext
     borrower = None
 
-    def __init__(self, filter_: ConnectionFilter) -> None:
+    def __init__(self, filter_: ConnectionFilter, *, access_logger: bool = False) -> None:
+        """`access_logger`: the filter sees on_log and on_delete alone."""
         self.filter = filter_
         self.callbacks = {
             _FIRST: lambda context, _: filter_.on_log(context),
@@ -152,6 +153,8 @@ class ConnectionFilterAdapter:
             if name == _ALWAYS or getattr(type(filter_), name) is not getattr(ConnectionFilter, name)
         )
         self.native = ffi.gc(lib.sw_filter_new_native(events), lib.sw_filter_delete)
+        if access_logger:
+            lib.sw_filter_only_log(self.native)
 
     @property
     def decodes_bodies(self) -> bool:
