@@ -14,6 +14,7 @@ package main
 import (
 	"encoding/binary"
 	"errors"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -25,6 +26,9 @@ import (
 
 // Somebody else has written between a read and a write at most this often before the store is taken for out of order.
 const attempts = 64
+
+// A cas of 0 overwrites whatever is there; any other fits a key that is still absent, and no value that was set since.
+const absent = math.MaxUint32
 
 func main() {
 	proxywasm.SetVMContext(&vmContext{})
@@ -186,7 +190,9 @@ func (q quota) headers(count uint32) [][2]string {
 func (p *pluginContext) take(key string) (quota, error) {
 	for range attempts {
 		value, cas, err := proxywasm.GetSharedData(key)
-		if err != nil && !errors.Is(err, types.ErrorStatusNotFound) {
+		if errors.Is(err, types.ErrorStatusNotFound) {
+			cas = absent
+		} else if err != nil {
 			return quota{}, err
 		}
 		now := time.Now().UnixNano()
