@@ -419,13 +419,18 @@ def test_a_flood_of_calls_exhausts_nothing(caplog: pytest.LogCaptureFixture) -> 
     async def test() -> None:
         callee = Callee(b"")
         async with listening(callee, backlog=200) as port:
-            configuration = {"upstream": "auth", "calls": 10_000, "timeout_milliseconds": 500, "report": True}
+            configuration = {
+                "upstream": "auth",
+                "calls": 10_000,
+                "timeout_milliseconds": 2000,
+                "report": True,
+            }
             options = {"max_calls": 50}
             async with gateway(configuration, callee=port, callouts=options) as proxy:
                 answer = await ask(proxy)  # the guest stops at the first that is refused
                 assert answer.status == 503
                 assert b"no call" in answer.body
-                await asyncio.sleep(0.7)
+                await asyncio.sleep(2.5)  # the first ones have connected, and given up
                 assert callee.connections == 50
                 again = await ask(proxy)
                 assert again.status == 503
