@@ -5,13 +5,13 @@ bool sw_vm_is_failed(const sw_vm *vm) { return vm->state == SW_VM_FAILED; }
 
 /* The thread's CPU time costs a system call: one of some calls, at random, is measured for all. Starts are long and
  * rare; each is measured. */
-enum { MEASURED_OF = 16 };
+enum { MEASURED_OF = 256 };
 
 static uint64_t weight_of_measure(sw_vm *vm) {
     if (!vm->metrics) return 0;
     if (vm->calls < MEASURED_OF) return 1;
     vm->dice = vm->dice * 1664525u + 1013904223u;
-    return vm->dice >> 28 ? 0 : MEASURED_OF;
+    return vm->dice >> 24 ? 0 : MEASURED_OF;
 }
 
 static int enter(sw_vm *vm, uint16_t callback, wasmtime_val_raw_t *values, size_t count) {
