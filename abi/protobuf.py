@@ -1,5 +1,7 @@
 """The wire format of Protocol Buffers, as far as messages that guests pass in bytes need it: flat, without groups.
 
+A few fields of a few messages are read, for which a protobuf library would bring a megabyte and generated code.
+
 https://protobuf.dev/programming-guides/encoding
 """
 

@@ -13,7 +13,8 @@ from host.config.document import Document
 from host.config.model import Config, Place
 from host.config.parse import parse
 from host.config.references import check, declared_plugins
-from host.config.resolve import PlaceOf, resolve
+from host.config.resolve import resolve
+from host.config.resolve_plugins import PlaceOf
 from host.config.schema import Gateway, Resources, Whole
 from host.config.validate import Validated, validate
 from host.errors import ConfigError, Problem
