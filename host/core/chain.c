@@ -191,7 +191,7 @@ uint32_t sw_stream_on_message(sw_stream *stream, int side, const char *body, siz
     uint32_t flags = sw_stream_on_headers(stream, side, !length);
     if (!length || flags & (SW_LOCAL_RESPONSE | SW_RESET) || !(stream->chain->wants_body >> side & 1)) return flags;
     uint32_t more = sw_stream_on_body(stream, side, body, length, true);
-    return more & SW_RESET ? more | (flags & ~SW_LEAVING) : flags | more;
+    return more & (SW_RESET | SW_LOCAL_RESPONSE) ? more | (flags & ~SW_LEAVING) : flags | more; /* what was to leave is void */
 }
 
 uint32_t sw_stream_settle(sw_stream *stream) {
