@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from abi.leb128 import encode_unsigned
+
 Value = int | bytes
 
 _VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
@@ -30,9 +32,9 @@ def encode_message(fields: Mapping[int, Value]) -> bytes:
     for number, value in fields.items():
         if isinstance(value, bytes):
             if value:
-                parts += [_varint(number << 3 | _LENGTH), _varint(len(value)), value]
+                parts += [encode_unsigned(number << 3 | _LENGTH), encode_unsigned(len(value)), value]
         elif value:
-            parts += [_varint(number << 3 | _VARINT), _varint(value)]
+            parts += [encode_unsigned(number << 3 | _VARINT), encode_unsigned(value)]
     return b"".join(parts)
 
 
@@ -69,12 +71,3 @@ def _read_varint(data: bytes, at: int) -> tuple[int, int]:
         if data[at - 1] < 0x80:
             return value & 0xFFFF_FFFF_FFFF_FFFF, at
     raise ProtobufError("a number of more than ten bytes")
-
-
-def _varint(value: int) -> bytes:
-    out = bytearray()
-    while value >= 0x80:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)

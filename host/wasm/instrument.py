@@ -5,6 +5,7 @@ Nothing else of it changes. It must not know what the values are wanted for.
 
 from __future__ import annotations
 
+from abi.leb128 import encode_unsigned
 from abi.wasmfile.reader import Cursor, WasmFileError
 
 EXPORT = "sluiceway_global_{}"  # core/snapshot.h
@@ -111,23 +112,15 @@ def _with_exports(data: bytes, content: int, end: int, globals_: list[int]) -> b
     cursor = Cursor(data, content, end, "export")
     count = cursor.unsigned()
     more = b"".join(
-        _name(EXPORT.format(number)) + bytes([_GLOBAL]) + _leb(index) for number, index in enumerate(globals_)
+        _name(EXPORT.format(number)) + bytes([_GLOBAL]) + encode_unsigned(index)
+        for number, index in enumerate(globals_)
     )
-    body = _leb(count + len(globals_)) + data[cursor.offset : end] + more
-    return bytes([_EXPORTS]) + _leb(len(body)) + body
+    body = encode_unsigned(count + len(globals_)) + data[cursor.offset : end] + more
+    return bytes([_EXPORTS]) + encode_unsigned(len(body)) + body
 
 
 def _name(text: str) -> bytes:
-    return _leb(len(text)) + text.encode()
-
-
-def _leb(value: int) -> bytes:
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
+    return encode_unsigned(len(text)) + text.encode()
 
 
 __all__ = ["EXPORT", "NotNumbers", "WasmFileError", "export_globals"]

@@ -6,6 +6,8 @@ import struct
 
 from wasmtime import wat2wasm
 
+from abi.leb128 import encode_unsigned
+
 # Abbreviations: 1 = a compile unit with name, line table and range; 2 = a subprogram with name and range.
 _ABBREVIATIONS = bytes((1, 17, 1, 3, 8, 16, 23, 17, 1, 18, 6, 0, 0, 2, 46, 0, 3, 8, 17, 1, 18, 6, 0, 0, 0))
 
@@ -41,7 +43,7 @@ def _lines(file: str, line: int, size: int) -> bytes:
     header += b"\0" + file.encode() + b"\0\0\0\0" + b"\0"
     program = b"\0\x05\x02" + struct.pack("<I", 0)  # set the address to 0
     program += b"\x03" + _sleb(line - 1) + b"\x01"  # advance to the line; a row
-    program += b"\x02" + _leb(size) + b"\0\x01\x01"  # advance to the end; the end
+    program += b"\x02" + encode_unsigned(size) + b"\0\x01\x01"  # advance to the end; the end
     return struct.pack("<HI", 4, len(header)) + header + program
 
 
@@ -57,22 +59,13 @@ def _code_size(module: bytes) -> int:
 
 
 def _custom(name: str, content: bytes) -> bytes:
-    body = _leb(len(name)) + name.encode() + content
-    return b"\0" + _leb(len(body)) + body
-
-
-def _leb(value: int) -> bytes:
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
+    body = encode_unsigned(len(name)) + name.encode() + content
+    return b"\0" + encode_unsigned(len(body)) + body
 
 
 def _sleb(value: int) -> bytes:
     """Of a value that is not negative."""
-    encoded = bytearray(_leb(value))
+    encoded = bytearray(encode_unsigned(value))
     if encoded[-1] & 0x40:
         encoded[-1] |= 0x80
         encoded.append(0)
