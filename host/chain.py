@@ -44,24 +44,37 @@ class Filter(Protocol):
     def decodes_bodies(self) -> bool:
         """Whether it wants to see bodies without their content codings; its whole chain then does."""
 
+    @property
+    def reads_variables(self) -> bool:
+        """Whether it asks the exchange for variables."""
+
     def attend(self) -> None:
         """See to what its guest has left behind: log lines, ticks, a failed VM."""
 
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A filter with what orders it. Filters of `global_rules` come before a route's own."""
+    """A filter with what orders it. Filters of `global_rules` come before a route's own.
+
+    `response_first`: the filter, which takes no part in requests, sees a response before all others.
+    """
 
     filter: Filter
     priority: int = 0
     phase: PhaseClass = PhaseClass.ACCESS
     is_global: bool = False
+    response_first: bool = False
 
 
-def ordered(filters: Sequence[Placed]) -> list[Filter]:
-    """Return the filters in the order in which requests pass them: class, descending priority, declaration."""
+def ordered(filters: Sequence[Placed], *, reverse_response: bool = False) -> list[Filter]:
+    """Return the filters in the order in which requests pass them: class, descending priority, declaration.
+
+    `reverse_response`: the chain will be one in which responses pass in the opposite order.
+    """
     ranked = sorted(filters, key=lambda placed: (not placed.is_global, placed.phase, -placed.priority))
-    return [placed.filter for placed in ranked]
+    first = [placed.filter for placed in ranked if placed.response_first]
+    others = [placed.filter for placed in ranked if not placed.response_first]
+    return [*others, *reversed(first)] if reverse_response else [*first, *others]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +99,7 @@ class FilterChain:
         "handle",
         "lenders",
         "native",
+        "reads_variables",
         "wants_request_body",
         "wants_response_body",
     )
@@ -124,6 +138,7 @@ class FilterChain:
         self.handle = hot.capsule(self.native)
         bits = lib.sw_chain_body_bits(native)
         self.wants_request_body, self.wants_response_body = bool(bits & 1), bool(bits & 2)
+        self.reads_variables = any(filter_.reads_variables for filter_ in self.filters)
         self.decodes = any(filter_.decodes_bodies for filter_ in self.filters) and bool(bits & 3)
         self.decodes_request = self.decodes and self.wants_request_body
         self.decodes_response = self.decodes and self.wants_response_body

@@ -261,6 +261,7 @@ class Proxy:
             self._access_file.close()
             self._access_file = self._access_log = None
         if self._around is not None:
+            await self._around.kinds.close()
             self._around.callouts.close()
             await asyncio.sleep(0)  # connections to upstreams say goodbye
         if self._reporting is not None:

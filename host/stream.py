@@ -18,6 +18,7 @@ from host.peer import ConnectionInfo
 from host.plugin import streams
 from host.plugin.lease import Lease
 from host.plugin.lenders import Lender
+from host.reach import UpstreamChange
 
 __all__ = [
     "LEAVING",
@@ -161,11 +162,10 @@ class Stream:
         flags: int = lib.sw_stream_settle(self.native)
         if flags > LEAVING:
             flags = self._attend(flags)
-        if flags:
-            self.on_ready(flags)
+        self.on_ready(flags)  # without any, too: a side may be blocked no more
 
     def on_ready(self, flags: int) -> None:
-        """Take flags that no event of this stream returned; to be overridden."""
+        """Take flags that no event of this stream returned, none as well; to be overridden."""
 
     def _attend(self, flags: int) -> int:
         self.chain.attend()
@@ -267,6 +267,16 @@ class HttpStream(Stream):
             self.native, status, pairs, len(pairs), body, len(body), text, len(text)
         )
         return flags if flags <= LEAVING else self._attend(flags)
+
+    # --- what filters in Python ask of an exchange; who knows more overrides it
+
+    def variable(self, name: str) -> bytes | None:
+        """Return the value of a variable as access logs have them, None without one."""
+        return None
+
+    def reach(self, change: UpstreamChange) -> bool:
+        """Change where the request goes; returns whether that can be."""
+        return False
 
     # --- what host.decoding does with an event
 

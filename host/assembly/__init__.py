@@ -21,6 +21,7 @@ from host.callouts import Callouts
 from host.config import Config, WasmPlugin
 from host.errors import Problem
 from host.exchange import Route
+from host.external.kinds import ExternalKinds, LoadedKinds
 from host.http.deadlines import Deadlines
 from host.metrics.table import RequestCounters
 from host.plugin.plugin import Plugin
@@ -45,6 +46,7 @@ class Surroundings:
     requests: RequestCounters
     cache: ModuleCache = field(default_factory=ModuleCache)
     supplies: Supplies = field(default_factory=Supplies)
+    kinds: ExternalKinds = field(default_factory=ExternalKinds)
 
 
 @dataclass(slots=True)
@@ -62,6 +64,7 @@ class Assembly:
     stream_rules: Rules
     plugins: dict[WasmPlugin, Plugin]
     python_filters: PythonFilters
+    external: LoadedKinds
     services: BackgroundServices
     upstreams: Upstreams
     callouts: Callouts
@@ -72,6 +75,7 @@ class Assembly:
     def retire(self, successor: Assembly | None) -> None:
         """Stop what the successor has not taken over. Exchanges in flight still end properly."""
         self.services.close()
+        self.external.retire()
         for entry, plugin in self.plugins.items():
             if successor is None or successor.plugins.get(entry) is not plugin:
                 plugin.retire()
@@ -81,6 +85,7 @@ class Assembly:
         for key, upstream in self.upstreams.made.items():
             if successor is None or successor.upstreams.made.get(key) is not upstream:
                 upstream.close()
+        self.upstreams.close_changed()
 
     def close(self) -> None:
         """End all plugins now, whoever still uses them."""
@@ -108,7 +113,9 @@ async def _assemble(
 ) -> Assembly:
     functions = around.services.foreign_functions
     problems = await around.services.run(lambda: load_foreign_functions(config, functions))
-    plugins = Plugins(config, around.services, ModuleLoader(around.services, around.cache), around.supplies)
+    plugins = Plugins(
+        config, around.services, ModuleLoader(around.services, around.cache), around.supplies, around.kinds
+    )
     await plugins.load(previous.plugins if previous is not None else {})
     plugins.take_over(previous.python_filters if previous is not None else {})
     chains = Chains(plugins, around.services, reverse_response=config.response_order == "reverse")
@@ -130,6 +137,7 @@ async def _assemble(
         stream_rules,
         plugins.wasm,
         plugins.python_filters,
+        plugins.external,
         services,
         upstreams,
         around.callouts,

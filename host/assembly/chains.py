@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
 
-from host.assembly.plugins import Plugins, Unusable
+from host.assembly.plugins import AnyFilter, Plugins, Unusable
 from host.chain import Filter, FilterChain, PhaseClass, Placed, ordered
-from host.config import PluginUse, PythonPlugin, WasmPlugin
+from host.config import ExternalPlugin, PluginUse, WasmPlugin
+from host.filters.connection import ConnectionFilter, ConnectionFilterAdapter
+from host.filters.python import PythonFilter, PythonFilterAdapter
 from host.filters.wasm import WasmFilter
 from host.services import LoopServices
 
 _PHASES = {"rewrite": PhaseClass.REWRITE, "access": PhaseClass.ACCESS}
 
-NativeFilter = Callable[[PythonPlugin, PluginUse], Filter]
-"""Makes a filter in Python of its use. Raises Unusable."""
+
+@dataclass(frozen=True, slots=True)
+class Native:
+    """Which filters in Python chains of a kind take, and how."""
+
+    base: type[AnyFilter]
+    adapter: Callable[..., Filter]
+
+
+HTTP: Final = Native(PythonFilter, PythonFilterAdapter)
+CONNECTIONS: Final = Native(ConnectionFilter, ConnectionFilterAdapter)
 
 
 class Chains:
@@ -28,7 +41,7 @@ class Chains:
     def make(
         self,
         uses: Iterable[tuple[PluginUse, bool]],
-        native: NativeFilter,
+        native: Native,
         *,
         last: Sequence[Filter] = (),
         hold_response_head: bool = True,
@@ -41,12 +54,11 @@ class Chains:
         placed: list[Placed] = []
         try:
             for use, is_global in uses:
-                if (found := self._placed(use, is_global, native)) is not None:
-                    placed.append(found)
+                placed.extend(self._placed(use, is_global, native))
         except Unusable:
             _close([each.filter for each in placed])
             return None
-        filters = [*ordered(placed), *last]
+        filters = [*ordered(placed, reverse_response=self._reverse), *last]
         chain = FilterChain(
             filters,
             reverse_response=self._reverse,
@@ -57,20 +69,28 @@ class Chains:
         weakref.finalize(chain, self._services.soon, lambda: _close(filters)).atexit = False
         return chain
 
-    def _placed(self, use: PluginUse, is_global: bool, native: NativeFilter) -> Placed | None:
-        """The filter of this use; None where its plugin did not come up, and streams pass it by."""
+    def _placed(self, use: PluginUse, is_global: bool, native: Native) -> Iterator[Placed]:
+        """The filters of this use; none where its plugin did not come up, and streams pass it by. Raises Unusable."""
         entry = self._plugins.entries[use.name]
+        own = entry.priority if use.priority is None else use.priority
+        if isinstance(entry, ExternalPlugin):
+            for part in self._plugins.external_parts(entry, use):
+                if isinstance(part.filter, native.base):
+                    filter_ = native.adapter(part.filter, access_logger=use.access_logger)
+                    priority = own if part.priority is None or use.priority is not None else part.priority
+                    yield Placed(filter_, priority, part.phase, is_global, part.response_first)
+            return
         if isinstance(entry, WasmPlugin):
             try:
-                filter_: Filter = self._plugins.wasm_filter(entry, use)
+                filter_ = self._plugins.wasm_filter(entry, use)
             except Unusable:
                 if entry.failure_policy == "fail_open":
-                    return None
+                    return
                 raise
         else:
-            filter_ = native(entry, use)
-        priority = entry.priority if use.priority is None else use.priority
-        return Placed(filter_, priority, _PHASES[entry.http_request_phase], is_global)
+            found = self._plugins.python_filter(entry, use, native.base)
+            filter_ = native.adapter(found, access_logger=use.access_logger)
+        yield Placed(filter_, own, _PHASES[entry.http_request_phase], is_global)
 
 
 def _close(filters: list[Filter]) -> None:

@@ -6,14 +6,17 @@ What does not come up is a problem with the place where it is written; asked for
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
 from abi.types import LogLevel
 from host.assembly.code import ModuleLoader, NotFetched
 from host.assembly.imports import import_name
-from host.config import Config, PluginUse, PythonPlugin, WasmPlugin
+from host.config import Config, ExternalPlugin, PluginUse, PythonPlugin, WasmPlugin
+from host.config import Plugin as ConfiguredPlugin
 from host.errors import HostError, PluginLoadError, PluginStartError, Problem
+from host.external.kind import Part
+from host.external.kinds import ExternalKinds, LoadedKinds
 from host.filters.connection import ConnectionFilter
 from host.filters.python import PythonFilter
 from host.filters.wasm import WasmFilter
@@ -28,7 +31,7 @@ from host.wasm.vm import VmSettings
 
 AnyFilter = PythonFilter | ConnectionFilter
 PythonFilters = dict[tuple[PythonPlugin, PluginUse], AnyFilter]
-T = TypeVar("T", PythonFilter, ConnectionFilter)
+T = TypeVar("T", bound=AnyFilter)
 
 
 class Unusable(HostError):
@@ -39,7 +42,12 @@ class Plugins:
     """The plugins of one configuration, by their entries in it."""
 
     def __init__(
-        self, config: Config, services: LoopServices, loader: ModuleLoader, supplies: Supplies
+        self,
+        config: Config,
+        services: LoopServices,
+        loader: ModuleLoader,
+        supplies: Supplies,
+        kinds: ExternalKinds,
     ) -> None:
         self.problems: list[Problem] = []
         self.awaits_code = False
@@ -51,6 +59,9 @@ class Plugins:
         self._services = services
         self._loader = loader
         self._supplies = supplies
+        self._kinds = kinds
+        self.external = LoadedKinds({})
+        self._failed: set[ExternalPlugin | PluginUse] = set()
         self._refused: dict[str, Refused] = {}
         self._classes: dict[str, type[AnyFilter]] = {}
         self._earlier: PythonFilters = {}
@@ -72,6 +83,10 @@ class Plugins:
         for plugin in self.entries.values():
             if isinstance(plugin, PythonPlugin):
                 await self._import(plugin)
+        self.external = await self._kinds.load(self._config)
+        for failure in self.external.failures:
+            self._failed.add(failure.what)
+            self._note(failure.what, failure.message)
 
     def _uses(self) -> Iterator[PluginUse]:
         for rule in self._config.global_rules:
@@ -138,6 +153,12 @@ class Plugins:
         self.python_filters[key] = found
         return found
 
+    def external_parts(self, entry: ExternalPlugin, use: PluginUse) -> Sequence[Part]:
+        """Return the filters of this use. Raises Unusable."""
+        if entry in self._failed or use in self._failed:
+            raise Unusable(f"plugin {entry.name} did not come up")
+        return self.external.parts(entry, use)
+
     def _new_python_filter(self, entry: PythonPlugin, use: PluginUse) -> AnyFilter:
         if (made_from := self._classes.get(entry.name)) is None:
             raise Unusable(f"plugin {entry.name} could not be imported")
@@ -148,7 +169,7 @@ class Plugins:
             self._note(use, str(PluginStartError(entry.name, f"the configuration was refused: {reason}")))
             raise Unusable(f"plugin {entry.name} refused its configuration") from error
 
-    def _note(self, what: WasmPlugin | PythonPlugin | PluginUse, message: str) -> None:
+    def _note(self, what: ConfiguredPlugin | PluginUse, message: str) -> None:
         place = what.place
         if place is not None:
             self.problems.append(Problem(place.file, place.line, place.path, message))

@@ -6,15 +6,15 @@ import dataclasses
 from collections.abc import Iterator
 
 from abi.pairs import join_path
-from host.assembly.chains import Chains
+from host.assembly.chains import HTTP, Chains
 from host.assembly.plugins import Plugins
 from host.assembly.upstreams import Upstreams
-from host.chain import Filter, FilterChain
-from host.config import Config, PluginUse, PythonPlugin
+from host.chain import FilterChain
+from host.config import Config, PluginUse
 from host.config import Route as RouteConfig
 from host.config import Upstream as UpstreamConfig
 from host.exchange import Route
-from host.filters.python import NotFound, PythonFilter, PythonFilterAdapter, Unavailable
+from host.filters.python import NotFound, PythonFilterAdapter, Unavailable
 from host.metrics.table import RequestCounters
 from host.router import Rule
 from host.upstream.upstream import Upstream
@@ -53,6 +53,9 @@ class Routes:
             self._upstream(route),
             route.trust_content_length and not chain.decodes,  # lengths of coded bytes mean nothing any more
             route.enable_websocket,
+            self._upstreams,
+            route.name,
+            route.service_id,
         )
         return Rule(made, route.uris, route.hosts, route.methods, route.priority)
 
@@ -74,7 +77,7 @@ class Routes:
         """The chain of these uses behind the global ones; None where one is unusable."""
         chain = self._chains.make(
             self._all_uses(uses),
-            self._native,
+            HTTP,
             last=[PythonFilterAdapter(NotFound())] if route is None else (),
             hold_response_head=route is None or not route.trust_content_length,
             properties=_properties(route),
@@ -88,10 +91,6 @@ class Routes:
             yield use, True
         for use in own:
             yield use, False
-
-    def _native(self, entry: PythonPlugin, use: PluginUse) -> Filter:
-        found = self._plugins.python_filter(entry, use, PythonFilter)
-        return PythonFilterAdapter(found, access_logger=use.access_logger)
 
     def _upstream(self, route: RouteConfig | None) -> Upstream:
         config = route.upstream if route is not None and route.upstream is not None else _NOWHERE

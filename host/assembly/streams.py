@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from abi.pairs import join_path
-from host.assembly.chains import Chains
+from host.assembly.chains import CONNECTIONS, Chains
 from host.assembly.plugins import Plugins
 from host.assembly.upstreams import Upstreams
-from host.chain import Filter, FilterChain
-from host.config import Certificate, Config, PluginUse, PythonPlugin
+from host.chain import FilterChain
+from host.config import Certificate, Config
 from host.config import StreamRoute as StreamRouteConfig
 from host.config import Upstream as UpstreamConfig
 from host.errors import Problem
-from host.filters.connection import ConnectionFilter, ConnectionFilterAdapter, Unconnected
+from host.filters.connection import ConnectionFilterAdapter, Unconnected
 from host.tcp.route import Rule, StreamRoute, StreamRouter
 from host.tcp.server import Rules
 from host.tcp.upstream import StreamUpstream
@@ -52,17 +52,13 @@ class StreamRoutes:
 
     def _rule(self, config: StreamRouteConfig) -> Rule:
         uses = [(use, False) for use in config.plugins]
-        chain = self._chains.make(uses, self._native, properties=_properties(config))
+        chain = self._chains.make(uses, CONNECTIONS, properties=_properties(config))
         if chain is None:
             self.unavailable.append(config.id)
             chain = FilterChain([ConnectionFilterAdapter(Unconnected())])
         upstream = self._upstream(config.upstream) if config.upstream is not None else None
         route = StreamRoute(config.id, chain, upstream)
         return Rule(route, config.server_addr, config.server_port, config.remote_addr, config.sni)
-
-    def _native(self, entry: PythonPlugin, use: PluginUse) -> Filter:
-        found = self._plugins.python_filter(entry, use, ConnectionFilter)
-        return ConnectionFilterAdapter(found, access_logger=use.access_logger)
 
     def _upstream(self, config: UpstreamConfig) -> StreamUpstream:
         tls = None

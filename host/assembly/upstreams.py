@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import dataclasses
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Final
 
 from host.config import Config
+from host.config import Node as NodeConfig
 from host.config import Upstream as UpstreamConfig
+from host.reach import UpstreamChange
 from host.upstream.balancer import Node
 from host.upstream.dial import TlsDialer
 from host.upstream.upstream import Upstream
 
 if TYPE_CHECKING:
     from host.assembly import Surroundings
+
+
+_MOST_CHANGED: Final = 256
+"""Upstreams as filters want them that are kept. Their names come from plugins, and so perhaps from clients."""
 
 
 class Upstreams:
@@ -24,6 +32,8 @@ class Upstreams:
         self._named = {each.name: each for each in reversed(config.upstreams) if each.name}
         self._named.update({each.id.removeprefix("upstreams/"): each for each in config.upstreams})
         self.made: dict[UpstreamConfig, Upstream] = {}
+        self._configs: dict[Upstream, UpstreamConfig] = {}
+        self._changed: OrderedDict[tuple[Upstream, UpstreamChange], Upstream] = OrderedDict()
 
     def __contains__(self, name: object) -> bool:
         """Whether one has this id or name."""
@@ -37,8 +47,38 @@ class Upstreams:
     def of(self, config: UpstreamConfig) -> Upstream:
         """Return the upstream of this configuration."""
         if config not in self.made:
-            self.made[config] = self._earlier.get(config) or self._new(config)
+            self.made[config] = made = self._earlier.get(config) or self._new(config)
+            self._configs[made] = config
         return self.made[config]
+
+    def changed(self, upstream: Upstream, change: UpstreamChange) -> Upstream | None:
+        """Return an upstream as a filter wants it for one exchange; None where none has the name.
+
+        Equal ones are one, with one pool, as long as they are among the last that were asked for.
+        """
+        key = (upstream, change)
+        if (found := self._changed.get(key)) is not None:
+            self._changed.move_to_end(key)
+            return found
+        config = self._configs.get(upstream)
+        if change.upstream is not None:
+            config = self._named.get(change.upstream)
+        if config is None:
+            return None
+        made = self._changed[key] = self._new(_with(config, change))
+        self._configs[made] = _with(config, change)
+        if len(self._changed) > _MOST_CHANGED:
+            self._close(self._changed.popitem(last=False)[1])
+        return made
+
+    def close_changed(self) -> None:
+        """Keep no idle connections of what filters asked for."""
+        while self._changed:
+            self._close(self._changed.popitem()[1])
+
+    def _close(self, upstream: Upstream) -> None:
+        del self._configs[upstream]
+        upstream.close()
 
     def forget_earlier(self) -> None:
         """The configuration before this one is retired: go on with no more of it."""
@@ -68,3 +108,23 @@ class Upstreams:
             pass_host=config.pass_host,
             upstream_host=config.upstream_host,
         )
+
+
+def _with(config: UpstreamConfig, change: UpstreamChange) -> UpstreamConfig:
+    nodes, timeout = config.nodes, config.timeout
+    if change.host is not None or change.port is not None:
+        first = nodes[0] if nodes else NodeConfig("", 443 if change.scheme == "https" else 80)
+        host = first.host if change.host is None else change.host
+        nodes = (NodeConfig(host, first.port if change.port is None else change.port),)
+    return dataclasses.replace(
+        config,
+        nodes=nodes,
+        scheme=config.scheme if change.scheme is None else change.scheme,
+        retries=config.retries if change.retries is None else change.retries,
+        timeout=dataclasses.replace(
+            timeout,
+            connect=timeout.connect if change.connect_timeout is None else change.connect_timeout,
+            send=timeout.send if change.send_timeout is None else change.send_timeout,
+            read=timeout.read if change.read_timeout is None else change.read_timeout,
+        ),
+    )

@@ -16,6 +16,7 @@ from host.config.plugin_values import (
     KIB,
     Callouts,
     CircuitBreaker,
+    ExternalPlugin,
     ForeignFunction,
     Place,
     Plugin,
@@ -34,6 +35,7 @@ __all__ = [
     "Certificate",
     "CircuitBreaker",
     "Config",
+    "ExternalPlugin",
     "ForeignFunction",
     "GlobalRule",
     "HttpLimits",
@@ -142,7 +144,7 @@ class Route:
     `uris`, `hosts`, `methods`, `priority`: as `host.router.Rule` has them. `plugins`: the route's own, those of its
     plugin_config and of its service, merged. `timeout`: takes the place of the upstream's, unless None.
     `upstream` None: a plugin must answer. `trust_content_length`: body plugins keep lengths as they are, so heads
-    need not wait for bodies.
+    need not wait for bodies. `service_id`: of the service that it belongs to.
     """
 
     id: str
@@ -156,6 +158,7 @@ class Route:
     plugins: tuple[PluginUse, ...] = ()
     enable_websocket: bool = False
     trust_content_length: bool = False
+    service_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -126,7 +126,16 @@ class ForeignFunction:
     place: Place | None = field(default=None, compare=False, repr=False)
 
 
-Plugin = WasmPlugin | PythonPlugin
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExternalPlugin:
+    """A plugin in another process. Each kind of them has a class of its own, which `host.external.kinds` knows."""
+
+    name: str
+    priority: int = 0
+    place: Place | None = field(default=None, compare=False, repr=False)
+
+
+Plugin = WasmPlugin | PythonPlugin | ExternalPlugin
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

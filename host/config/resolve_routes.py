@@ -172,4 +172,5 @@ class Routes:
             plugins=merged_uses(self._place_of, *layers),
             enable_websocket=bool(enable_websocket),
             trust_content_length=route.trust_content_length,
+            service_id=route.service_id or "",
         )

@@ -164,6 +164,8 @@ void sw_chain_delete(sw_chain *chain) {
 int sw_chain_body_bits(const sw_chain *chain) { return chain->wants_body | chain->writes_body << 2; }
 void sw_stream_set_protocol(sw_stream *stream, int protocol) { stream->protocol = (uint8_t)protocol; }
 
+bool sw_stream_is_local(const sw_stream *stream) { return stream->local.active; }
+
 bool sw_stream_is_paused(const sw_stream *stream, int side) {
     for (uint16_t i = 0; i < stream->count; i++)
         if (stream->slots[i].side[side].stopped) return true;

@@ -50,4 +50,6 @@ int sw_chain_body_bits(const sw_chain *chain);
 void sw_stream_set_protocol(sw_stream *stream, int protocol);
 /* Whether a filter holds the side now. */
 bool sw_stream_is_paused(const sw_stream *stream, int side);
+/* Whether the exchange has been answered here, and not by an upstream. */
+bool sw_stream_is_local(const sw_stream *stream);
 const char *sw_stream_details(const sw_stream *stream, size_t *length);

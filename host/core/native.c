@@ -25,6 +25,17 @@ int sw_native_resume(sw_stream *stream, uint16_t filter, int side) {
     return 0;
 }
 
+int sw_native_watch_body(sw_stream *stream, uint16_t filter, int side) {
+    sw_slot *slot = slot_of(stream, filter);
+    if (!slot || slot->filter->kind != SW_FILTER_NATIVE || slot->side[side].stopped != SW_STOPPED_HEADERS) return -1;
+    if (!sw_filter_takes(slot, sw_body_event(stream, side))) return -1;
+    sw_slot_side *here = &slot->side[side];
+    here->sees_body = true;
+    here->watermark = false;
+    sw_stream_wake(stream); /* who was told to send no more is told otherwise */
+    return here->ended;
+}
+
 int sw_native_reset(sw_stream *stream) {
     if (!stream->open || stream->logging) return -1;
     sw_stream_reset(stream, "python_filter_reset");

@@ -10,10 +10,11 @@ import logging
 import os
 from collections.abc import Callable
 
+from host.exchange.log_values import value_of
 from host.exchange.record import CONNECTION_CLOSED_WITHOUT_RESPONSE, Record
 from host.exchange.request import SPECIAL, RequestSide
 from host.exchange.response import last_content
-from host.exchange.route import Route
+from host.exchange.route import Reach, Route
 from host.hot import Target, pass_request
 from host.http.downstream import Downstream
 from host.http.flow import CHAIN, PEER
@@ -23,6 +24,7 @@ from host.http.message import (
     FRAMING,
     UPGRADE,
 )
+from host.reach import UpstreamChange
 from host.stream import (
     LEAVING,
     LOCAL_RESPONSE,
@@ -51,8 +53,9 @@ Match = Callable[["Exchange"], Route | None]
 class Exchange(RequestSide):
     """The requests of one client connection, one after the other."""
 
-    __slots__ = ("_info", "_is_regulated", "_match", "target")
+    __slots__ = ("_info", "_is_regulated", "_match", "_reach", "target")
 
+    _reach: Reach | None  # where filters may send the request instead
     target: Target  # of the request, as it came: for routing
 
     def __init__(self, downstream: Downstream, match: Match, record: Record | None = None) -> None:
@@ -84,10 +87,16 @@ class Exchange(RequestSide):
         if route is None:
             self._answer_bare(404, "404 Route Not Found")
             return
-        if self._record is not None:
-            self._record.route_id = route.id
+        record = self._record
+        if record is None and route.chain.reads_variables:
+            record = self._record = Record(None)
+            record.begin(
+                self._info or self._connection_info(), self._downstream.requests, head, self.request_headers
+            )
+        if record is not None:
+            record.matched(route.id, route.name, route.service_id)
         # Not the route itself: who keeps it keeps its plugins, and a connection may idle long after a reload.
-        self._upstream = route.upstream
+        self._upstream, self._reach = route.upstream, route.reach
         self._recounts_request, self._recounts_response = route.recounts_request, route.recounts_response
         if head & UPGRADE and not route.enable_websocket:
             self._head = head = head & ~UPGRADE
@@ -103,7 +112,8 @@ class Exchange(RequestSide):
                 flags = self._attend(flags)
             if request is not None:
                 self._request_ready = True
-                self._acquire(request=request)
+                # A filter may have changed where it goes; the head has the Host of where it went.
+                self._acquire(request=request if self._upstream is route.upstream else None)
                 return
         else:
             self.open(chain, info)
@@ -122,6 +132,21 @@ class Exchange(RequestSide):
             self._apply(flags)
         if head & EXPECT_CONTINUE and self._is_on and not (data or end):
             self._continue_if_held()
+
+    def reach(self, change: UpstreamChange) -> bool:
+        """Send the request elsewhere: see `host.reach`."""
+        reach = self._reach
+        if reach is None or not self._is_on or self._connecting is not None or self._request_sent:
+            return False
+        changed = reach.changed(self._upstream, change)
+        if changed is None:
+            return False
+        self._upstream = changed
+        return True
+
+    def variable(self, name: str) -> bytes | None:
+        """Return what an access log would write for `$name`, None for nothing."""
+        return value_of(name, self._record, self) if self._record is not None else None
 
     def new_request_id(self) -> str:
         """Return the client's X-Request-Id, else process, connection and the request's number on it."""

@@ -6,6 +6,8 @@ It must not know how a format is written, nor where lines go.
 from __future__ import annotations
 
 import base64
+import functools
+import ipaddress
 import os
 import re
 import socket
@@ -15,7 +17,7 @@ from typing import Final
 
 from host.exchange.record import Attempt, Record
 from host.http.message import HEAD_METHOD, HTTP_1_0
-from host.log.format import Variable
+from host.log.format import Variable, parse_variable
 from host.plugin.properties import property_value
 from host.stream import HttpStream
 
@@ -76,7 +78,12 @@ _OF_THE_EXCHANGE: Final[dict[str, Source]] = {
     "remote_user": _user,
     "request_id": lambda record, stream: stream.request_id.encode() if record.method else None,
     "response_code_details": lambda _, stream: stream.details.encode(),
+    "is_args": lambda record, stream: b"?" if b"?" in _path(record, stream) else b"",
     "route_id": lambda record, _: record.route_id.encode(),
+    "route_name": lambda record, _: record.route_name.encode(),
+    "service_id": lambda record, _: record.service_id.encode(),
+    "balancer_ip": lambda record, _: _address(record.attempts[-1].address) if record.attempts else None,
+    "balancer_port": lambda record, _: _port(record.attempts[-1].address) if record.attempts else None,
     "upstream_host": _upstream_host,
     "upstream_uri": lambda record, stream: _path(record, stream) if record.attempts else None,
     "upstream_scheme": lambda record, _: b"http" if record.attempts else None,
@@ -99,6 +106,20 @@ def _joined(record: Record, text: Callable[[Attempt], str]) -> bytes | None:
 def _request_field(member: str) -> Source:
     name = member.replace("_", "-").encode()
     return lambda _, stream: stream.request_headers.get(name)
+
+
+def _cookie(member: str) -> Source:
+    """The first cookie of that name (RFC 6265, 5.4)."""
+    prefix = member.encode() + b"="
+
+    def source(_: Record, stream: HttpStream) -> bytes | None:
+        for field in stream.request_headers.get_all(b"cookie"):
+            for pair in field.split(b";"):
+                if (pair := pair.strip()).startswith(prefix):
+                    return pair[len(prefix) :]
+        return None
+
+    return source
 
 
 def _response_field(member: str) -> Source:
@@ -132,6 +153,7 @@ _FAMILIES: Final[dict[str, Callable[[str], Source]]] = {
     "http_": _request_field,
     "sent_http_": _response_field,
     "arg_": _argument,
+    "cookie_": _cookie,
     "property.": _property,
 }
 
@@ -149,6 +171,13 @@ def _address(text: str) -> bytes:
 
 def _port(text: str) -> bytes:
     return text.rpartition(":")[2].encode()
+
+
+def _packed(text: str) -> bytes | None:
+    try:
+        return ipaddress.ip_address(_address(text).decode().partition("%")[0]).packed
+    except ValueError:  # a unix socket's
+        return None
 
 
 class _Clock:
@@ -184,6 +213,7 @@ _HOSTNAME = re.sub(rb"[^\w.-]", b"_", socket.gethostname().encode())
 
 _OF_THE_GATEWAY: Final[dict[str, Source]] = {
     "remote_addr": lambda record, _: _address(record.info.source_address),
+    "binary_remote_addr": lambda record, _: _packed(record.info.source_address),
     "remote_port": lambda record, _: _port(record.info.source_address),
     "server_addr": lambda record, _: _address(record.info.destination_address),
     "server_port": lambda record, _: _port(record.info.destination_address),
@@ -203,6 +233,20 @@ _OF_THE_GATEWAY: Final[dict[str, Source]] = {
 
 
 _SOURCES: Final = _OF_THE_EXCHANGE | _OF_THE_GATEWAY
+
+
+@functools.lru_cache(maxsize=1024)  # names come from plugins
+def _source(name: str) -> Source | None:
+    try:
+        return source_of(parse_variable(name))
+    except ValueError:
+        return None
+
+
+def value_of(name: str, record: Record, stream: HttpStream) -> bytes | None:
+    """Return the value of the variable of this name, None for one that is unknown or missing."""
+    source = _source(name)
+    return source(record, stream) if source is not None else None
 
 
 def names() -> Iterable[str]:

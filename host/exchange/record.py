@@ -37,17 +37,18 @@ class Record:
 
     __slots__ = (
         "attempts", "began", "content_bytes", "head", "info", "is_open", "log", "method", "number", "path", "route_id",
-        "status",
+        "route_name", "service_id", "status",
     )  # fmt: skip
 
     info: ConnectionInfo
 
-    def __init__(self, log: AccessLog) -> None:
+    def __init__(self, log: AccessLog | None) -> None:
+        """`log`: None for an exchange whose filters ask for variables, and that nobody logs."""
         self.log = log
         self.is_open = False
         self.attempts: list[Attempt] = []
         self.method = self.path = b""  # as they came: filters may change the map's
-        self.route_id = ""
+        self.route_id = self.route_name = self.service_id = ""
         self.began = 0.0
         self.head = 0  # the judge's flags
         self.number = 0  # of the request on its connection
@@ -58,12 +59,16 @@ class Record:
         """A request's head has come."""
         self.info, self.number, self.head = info, number, head
         self.method, self.path = headers.get(b":method") or b"", headers.get(b":path") or b""
-        self.route_id = ""
+        self.route_id = self.route_name = self.service_id = ""
         self.content_bytes = self.status = 0
         if self.attempts:
             self.attempts = []
         self.began = time.monotonic()
         self.is_open = True
+
+    def matched(self, route_id: str, name: str, service_id: str) -> None:
+        """The request has a route."""
+        self.route_id, self.route_name, self.service_id = route_id, name, service_id
 
     def try_node(self, node: NodeState) -> None:
         """A node is asked, or a connection to it is being made."""
@@ -89,4 +94,5 @@ class Record:
         if not self.status:
             sent = stream.response_headers.get(b":status") if is_answered else None
             self.status = int(sent) if sent else CLIENT_CLOSED_REQUEST
-        self.log.log(self, stream)
+        if self.log is not None:
+            self.log.log(self, stream)

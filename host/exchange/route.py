@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Protocol
 
+from host.reach import UpstreamChange
 from host.stream import FilterChain
 from host.upstream.upstream import Upstream
+
+
+class Reach(Protocol):
+    """Where else exchanges can go."""
+
+    def changed(self, upstream: Upstream, change: UpstreamChange) -> Upstream | None:
+        """Return the upstream with this change; None where it leads nowhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +23,7 @@ class Route:
 
     `trust_content_length` sends a Content-Length on although a filter may change the body: the operator says that none
     does, and bodies stream without a hold or chunked coding. A count that comes out wrong ends the connection.
+    `reach`: where filters may send its requests instead; None: nowhere. `name`, `service_id`: what variables tell.
     `enable_websocket` lets the client upgrade its connection; else an Upgrade is a field of the hop, and ends here.
     """
 
@@ -22,6 +32,9 @@ class Route:
     upstream: Upstream
     trust_content_length: bool = False
     enable_websocket: bool = False
+    reach: Reach | None = None
+    name: str = ""
+    service_id: str = ""
     recounts_request: bool = field(init=False)  # a filter may change the content's length: it is told anew
     recounts_response: bool = field(init=False)
 

@@ -134,6 +134,7 @@ class ConnectionFilterAdapter:
 
     context_type = ConnectionContext
     borrower = None
+    reads_variables = False
 
     def __init__(self, filter_: ConnectionFilter, *, access_logger: bool = False) -> None:
         """`access_logger`: the filter sees on_log and on_delete alone."""

@@ -17,11 +17,13 @@ from host._core import ffi, lib
 from host.headers import HeaderMap
 from host.plugin import streams
 from host.plugin.properties import property_value, read_property
+from host.reach import UpstreamChange
 from host.stream import HttpStream, Stream
 
 log = logging.getLogger("sluiceway.filter")
 
 _REQUEST, _RESPONSE = 0, 1
+_SHARED = -1  # beside the contexts of filters, whose keys are their indexes
 _WHOLE = (1 << 63) - 1
 
 
@@ -59,6 +61,14 @@ class Hold:
     def set_property(self, path: bytes, value: bytes) -> None:
         """Set state of this exchange or connection, which plugins read with proxy_get_property."""
         lib.sw_native_set_state(self.stream.native, path, len(path), value, len(value))
+
+    @property
+    def shared(self) -> dict[str, Any]:
+        """What the filters in Python of one exchange or connection leave for each other, whatever their kind."""
+        contexts = self.stream.user_state
+        assert contexts is not None  # this one is in it
+        found: dict[str, Any] = contexts.setdefault(_SHARED, {})
+        return found
 
     @staticmethod
     def _wake() -> None:
@@ -148,6 +158,44 @@ class FilterContext(Hold):
         lib.sw_native_resume(self.stream.native, self._index, _RESPONSE)
         self._wake()
 
+    @property
+    def is_local_response(self) -> bool:
+        """Whether the response that passes was made here, by a filter or by the gateway, and not by an upstream."""
+        return bool(lib.sw_stream_is_local(self.stream.native))
+
+    def variable(self, name: str) -> bytes | None:
+        """Return the value of a variable as access logs have them (`remote_addr`, `arg_id`, …).
+
+        None where there is no such variable, where it has no value, and for filters whose class does not say
+        `reads_variables`.
+        """
+        return self.stream.variable(name)
+
+    def reach(self, change: UpstreamChange) -> bool:
+        """Change where the request goes, before its head has left. Returns False when there is no such upstream, or
+        the request is on its way."""
+        return self.stream.reach(change)
+
+    def watch_request_body(self) -> bool:
+        """Have on_request_body and on_request_trailers called although this filter holds the request's head.
+
+        What it holds is then bounded by what filters may hold, beyond which the answer is 413, where it would have
+        been slowed down. Returns whether the whole body is in `request_body` already. Raises RuntimeError when the
+        filter does not hold the head, or takes no bodies.
+        """
+        return self._watch(_REQUEST)
+
+    def watch_response_body(self) -> bool:
+        """As `watch_request_body`; beyond the bound the answer is 502."""
+        return self._watch(_RESPONSE)
+
+    def _watch(self, side: int) -> bool:
+        is_whole = lib.sw_native_watch_body(self.stream.native, self._index, side)
+        if is_whole < 0:
+            raise RuntimeError("a body can be watched by a filter that takes bodies and holds the head")
+        self._wake()
+        return bool(is_whole)
+
     def reset(self) -> None:
         """Abort the exchange."""
         lib.sw_native_reset(self.stream.native)
@@ -167,6 +215,12 @@ class PythonFilter:
 
     decode_bodies: ClassVar[bool] = False
     """Whether bodies come without their content codings (gzip, br, …), and leave so."""
+
+    reads_variables: ClassVar[bool] = False
+    """Whether `context.variable` is used: the exchange then keeps what variables tell of."""
+
+    max_body_size: int = 0
+    """Bytes of a body that the filter may hold while it pauses; 0: the chain's limit."""
 
     def __init__(self, configuration: bytes = b"") -> None:
         """Take the configuration; raise ValueError with a reason to refuse it."""
@@ -246,6 +300,12 @@ class PythonFilterAdapter:
         if access_logger:
             lib.sw_filter_only_log(self.native)
         lib.sw_filter_stop_head_alone(self.native, filter_.allow_on_headers_stop_iteration)
+        lib.sw_filter_limit_bodies(self.native, filter_.max_body_size, filter_.max_body_size)
+
+    @property
+    def reads_variables(self) -> bool:
+        """As the filter's class says."""
+        return self.filter.reads_variables
 
     @property
     def decodes_bodies(self) -> bool:

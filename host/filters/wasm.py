@@ -12,6 +12,8 @@ class WasmFilter:
 
     __slots__ = ("_key", "borrower", "native", "plugin")
 
+    reads_variables = False
+
     def __init__(self, plugin: Plugin, key: Key) -> None:
         """Raises host.errors.PluginStartError when the plugin refuses the configuration."""
         self.plugin = plugin

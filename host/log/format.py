@@ -13,17 +13,18 @@ from typing import Final
 
 VARIABLES: Final = frozenset(
     {
-        "args", "body_bytes_sent", "connection", "connection_requests", "host", "hostname", "http_host", "msec", "pid",
-        "query_string", "remote_addr", "remote_port", "remote_user", "request", "request_id", "request_method",
-        "request_time", "request_uri", "response_code_details", "route_id", "scheme", "server_addr", "server_port",
-        "server_protocol", "status", "time_iso8601", "time_local", "upstream_addr", "upstream_host",
+        "args", "balancer_ip", "balancer_port", "binary_remote_addr", "body_bytes_sent", "connection",
+        "connection_requests", "host", "hostname", "http_host", "is_args", "msec", "pid", "query_string", "remote_addr",
+        "remote_port", "remote_user", "request", "request_id", "request_method", "request_time", "request_uri",
+        "response_code_details", "route_id", "route_name", "scheme", "server_addr", "server_port", "server_protocol",
+        "service_id", "status", "time_iso8601", "time_local", "upstream_addr", "upstream_host",
         "upstream_response_time", "upstream_scheme", "upstream_status", "upstream_uri", "uri",
     }
 )  # fmt: skip
-"""nginx's and APISIX's names, but for `response_code_details`, which is Envoy's, and `route_id`."""
+"""nginx's and APISIX's names, but for `response_code_details`, which is Envoy's."""
 
-PREFIXES: Final = ("http_", "sent_http_", "arg_", "property.")
-"""Families: a field of the request, one of the response, an argument of the query, a property that a filter has set."""
+PREFIXES: Final = ("http_", "sent_http_", "arg_", "cookie_", "property.")
+"""Families: a field of the request or response, an argument of the query, a cookie, a property of a filter's making."""
 
 DEFAULT: Final = (
     '$remote_addr - $remote_user [$time_local] $http_host "$request" $status $body_bytes_sent $request_time '
@@ -51,14 +52,15 @@ def parse_format(text: str) -> list[str | Variable]:
     for match in _TOKEN.finditer(text):
         if match.start() > at:
             parts.append(text[at : match.start()])
-        parts.append(_variable(match.group(1) if match.group(1) is not None else match.group(2)))
+        parts.append(parse_variable(match.group(1) if match.group(1) is not None else match.group(2)))
         at = match.end()
     if at < len(text):
         parts.append(text[at:])
     return parts
 
 
-def _variable(name: str) -> Variable:
+def parse_variable(name: str) -> Variable:
+    """Return the variable of this name. Raises ValueError where there is none, with one that may be meant."""
     if name in VARIABLES:
         return Variable(name)
     for prefix in PREFIXES:

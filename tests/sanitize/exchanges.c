@@ -248,6 +248,10 @@ void exchange_event(exchange *e) {
         sw_native_resume(e->stream, (uint16_t)chance(MOST_FILTERS), (int)chance(2));
         return settle_woken();
     }
+    if (one_in(12)) { /* a filter in Python asks for the body of the head it holds */
+        sw_native_watch_body(e->stream, (uint16_t)chance(MOST_FILTERS), (int)chance(2));
+        return settle_woken();
+    }
     if (one_in(10)) return exchange_settle(e);
     if (e->is_connection) return connection_event(e);
     if (!e->started[side]) {

@@ -1,0 +1,59 @@
+"""The kinds of external plugin that there are, each made when a configuration first has a plugin of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+
+from host.config import Config, ExternalPlugin, PluginUse
+from host.external.kind import Failure, Kind, Loaded, Part
+
+Makers = Mapping[type[ExternalPlugin], Callable[[], Kind]]
+
+KINDS: Makers = MappingProxyType({})
+"""By the type of the plugins' entries."""
+
+
+class LoadedKinds:
+    """The external plugins of one configuration."""
+
+    def __init__(self, loaded: Mapping[type[ExternalPlugin], Loaded]) -> None:
+        self._loaded = loaded
+
+    @property
+    def failures(self) -> list[Failure]:
+        """What does not work of any kind."""
+        return [failure for loaded in self._loaded.values() for failure in loaded.failures]
+
+    def parts(self, plugin: ExternalPlugin, use: PluginUse) -> Sequence[Part]:
+        """Return the filters of a use."""
+        return self._loaded[type(plugin)].parts(plugin, use)
+
+    def retire(self) -> None:
+        """See `Loaded.retire`."""
+        for loaded in self._loaded.values():
+            loaded.retire()
+
+
+class ExternalKinds:
+    """The kinds in use in one worker."""
+
+    def __init__(self, makers: Makers = KINDS) -> None:
+        self._makers = makers
+        self._kinds: dict[type[ExternalPlugin], Kind] = {}
+
+    async def load(self, config: Config) -> LoadedKinds:
+        """Load a configuration's plugins, kind by kind."""
+        types = dict.fromkeys(type(each) for each in config.plugins if isinstance(each, ExternalPlugin))
+        loaded = {}
+        for each in types:
+            if each not in self._kinds:
+                self._kinds[each] = self._makers[each]()
+            loaded[each] = await self._kinds[each].load(config)
+        return LoadedKinds(loaded)
+
+    async def close(self) -> None:
+        """The worker ends."""
+        kinds, self._kinds = self._kinds, {}
+        for kind in kinds.values():
+            await kind.close()
