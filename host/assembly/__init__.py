@@ -46,7 +46,10 @@ class Surroundings:
     requests: RequestCounters
     cache: ModuleCache = field(default_factory=ModuleCache)
     supplies: Supplies = field(default_factory=Supplies)
-    kinds: ExternalKinds = field(default_factory=ExternalKinds)
+    kinds: ExternalKinds = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.kinds = ExternalKinds(self.services)
 
 
 @dataclass(slots=True)

@@ -7,14 +7,17 @@ how chains are made.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from host.chain import PhaseClass
 from host.config import Config, ExternalPlugin, PluginUse
 from host.filters.connection import ConnectionFilter
 from host.filters.python import PythonFilter
+from host.metrics.table import MetricsTable
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,17 @@ class Loaded(Protocol):
 
     def retire(self) -> None:
         """The configuration is not used for new exchanges any more; those in flight still are on its filters."""
+
+
+class Services(Protocol):
+    """What a kind finds in its worker."""
+
+    @property
+    def metrics(self) -> MetricsTable:
+        """Where to count."""
+
+    def run(self, work: Callable[[], T]) -> Awaitable[T]:
+        """Do work that would hold up the loop on a helper thread."""
 
 
 class Kind(Protocol):

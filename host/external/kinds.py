@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
 from host.config import Config, ExternalPlugin, PluginUse
-from host.external.kind import Failure, Kind, Loaded, Part
+from host.external.kind import Failure, Kind, Loaded, Part, Services
 
-Makers = Mapping[type[ExternalPlugin], Callable[[], Kind]]
+Makers = Mapping[type[ExternalPlugin], Callable[[Services], Kind]]
 
 KINDS: Makers = MappingProxyType({})
 """By the type of the plugins' entries."""
@@ -38,7 +38,8 @@ class LoadedKinds:
 class ExternalKinds:
     """The kinds in use in one worker."""
 
-    def __init__(self, makers: Makers = KINDS) -> None:
+    def __init__(self, services: Services, makers: Makers = KINDS) -> None:
+        self._services = services
         self._makers = makers
         self._kinds: dict[type[ExternalPlugin], Kind] = {}
 
@@ -48,7 +49,7 @@ class ExternalKinds:
         loaded = {}
         for each in types:
             if each not in self._kinds:
-                self._kinds[each] = self._makers[each]()
+                self._kinds[each] = self._makers[each](self._services)
             loaded[each] = await self._kinds[each].load(config)
         return LoadedKinds(loaded)
 

@@ -92,7 +92,7 @@ def test_parts_stand_in_their_classes_by_priority() -> None:
     async def test() -> None:
         kind = Kind()
         async with surroundings() as around:
-            around.kinds = ExternalKinds(MappingProxyType({Elsewhere: lambda: kind}))
+            around.kinds = ExternalKinds(around.services, MappingProxyType({Elsewhere: lambda _: kind}))
             made = await assemble(config(use("one", b"1"), use("two", b"2", priority=1)), around)
             assert names(made) == [
                 "1 response", "2 response", "1 rewrite", "2 rewrite", "1 access", "2 access",
@@ -114,7 +114,7 @@ def test_parts_stand_in_their_classes_by_priority() -> None:
 def test_what_fails_takes_its_routes_down_and_no_others(failing: PluginUse, message: str) -> None:
     async def test() -> None:
         async with surroundings() as around:
-            around.kinds = ExternalKinds(MappingProxyType({Elsewhere: Kind}))
+            around.kinds = ExternalKinds(around.services, MappingProxyType({Elsewhere: lambda _: Kind()}))
             good = config(use("one", b"1"))
             bad = dataclasses.replace(good.routes[0], id="2", uris=("/b",), plugins=(failing,))
             made = await assemble(dataclasses.replace(good, routes=(*good.routes, bad)), around)
@@ -129,7 +129,7 @@ def test_what_fails_takes_its_routes_down_and_no_others(failing: PluginUse, mess
 def test_a_place_in_a_file_is_told(tmp_path: Path) -> None:
     async def test() -> None:
         async with surroundings() as around:
-            around.kinds = ExternalKinds(MappingProxyType({Elsewhere: Kind}))
+            around.kinds = ExternalKinds(around.services, MappingProxyType({Elsewhere: lambda _: Kind()}))
             place = configs.Place("c.yaml", 7, "routes[0].plugins.one")
             made = await assemble(config(dataclasses.replace(use("one", b"bad"), place=place)), around)
             assert "c.yaml:7: routes[0].plugins.one: does not work" in map(str, made.problems)
