@@ -83,3 +83,19 @@ class PluginTrap(PluginError):
 
 class PluginDeadlineExceeded(PluginTrap):
     """A callback ran longer than `callback_timeout` and was interrupted."""
+
+
+class PeerUnavailable(HostError):
+    """A process beside the gateway, which plugins run in, cannot be connected to."""
+
+    status_hint: ClassVar[int | None] = 503
+
+
+class ConnectionLost(HostError):
+    """A process beside the gateway has closed a connection. `received`: bytes of the answer that had come."""
+
+    status_hint: ClassVar[int | None] = 503
+
+    def __init__(self, reason: str, received: int = 0) -> None:
+        self.received = received
+        super().__init__(reason)

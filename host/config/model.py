@@ -26,6 +26,7 @@ from host.config.plugin_values import (
     WasmPlugin,
     WasmService,
 )
+from host.config.process_values import ProcessSpec
 from host.config.stores import Stores
 from host.log.format import DEFAULT as DEFAULT_ACCESS_LOG_FORMAT
 
@@ -47,6 +48,7 @@ __all__ = [
     "Place",
     "Plugin",
     "PluginUse",
+    "ProcessSpec",
     "Prometheus",
     "PythonPlugin",
     "Recycle",
@@ -268,7 +270,7 @@ class NodeConfig:
 class Config:
     """A whole gateway. `workers` 0: one for each CPU that the process may use. `shutdown_timeout`: how long a worker
     may finish its requests when it is told to stop. `upstreams`: what plugins can call, whether a route leads there or
-    not."""
+    not. `processes`: what is kept running beside the gateway, once for all workers."""
 
     listen: tuple[Listen, ...] = (Listen("0.0.0.0", 9080),)
     stream_listen: tuple[StreamListen, ...] = ()
@@ -289,3 +291,4 @@ class Config:
     upstreams: tuple[Upstream, ...] = ()
     stream_routes: tuple[StreamRoute, ...] = ()
     certificates: tuple[Certificate, ...] = ()
+    processes: tuple[ProcessSpec, ...] = ()
