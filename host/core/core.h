@@ -1,5 +1,6 @@
 /* Everything that the generated cffi module has to see. */
 #pragma once
+#include "apisix.h"
 #include "buffer.h"
 #include "callouts.h"
 #include "clock.h"

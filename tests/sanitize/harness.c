@@ -55,6 +55,7 @@ int main(int count, char **arguments) {
     run("http2", fuzz_http2, rounds ? rounds : 20000, wanted);
     run("containers", fuzz_containers, rounds ? rounds : 20000, wanted);
     run("shared", fuzz_shared, rounds ? rounds : 100000, wanted);
+    run("apisix", fuzz_apisix, rounds ? rounds : 100000, wanted);
     CHECK(stub_alive == 0);
     printf("allocations refused: %lu\n", memory_refused);
     return 0;

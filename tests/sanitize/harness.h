@@ -66,3 +66,4 @@ void fuzz_messages(unsigned rounds);
 void fuzz_http2(unsigned rounds);
 void fuzz_containers(unsigned rounds);
 void fuzz_shared(unsigned rounds);
+void fuzz_apisix(unsigned rounds);

@@ -14,7 +14,7 @@ import pytest
 FOLDER = Path(__file__).parent
 ROUNDS = os.environ.get("SANITIZE_ROUNDS", "0")
 SEED = os.environ.get("SANITIZE_SEED", "1")
-PARTS = ("calls", "streams", "messages", "http2", "containers", "shared")
+PARTS = ("calls", "streams", "messages", "http2", "containers", "shared", "apisix")
 
 
 def _has_sanitizers(folder: Path) -> bool:
