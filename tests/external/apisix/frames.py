@@ -14,7 +14,23 @@ from flatbuffers import number_types
 from flatbuffers.table import Table
 
 ERROR, PREPARE_CONF, REQUEST_CALL, EXTRA_INFO, RESPONSE_CALL = range(5)
-METHODS = "GET HEAD POST PUT DELETE MKCOL COPY MOVE OPTIONS PROPFIND PROPPATCH LOCK UNLOCK PATCH TRACE".split()
+METHODS = [
+    "GET",
+    "HEAD",
+    "POST",
+    "PUT",
+    "DELETE",
+    "MKCOL",
+    "COPY",
+    "MOVE",
+    "OPTIONS",
+    "PROPFIND",
+    "PROPPATCH",
+    "LOCK",
+    "UNLOCK",
+    "PATCH",
+    "TRACE",
+]
 
 Entries = Sequence[tuple[bytes, bytes | None]]
 

@@ -169,9 +169,7 @@ def test_reads_rewrites(
     path: bytes | None, headers: frames.Entries, args: frames.Entries, others: frames.Entries, body: bytes
 ) -> None:
     """All parts keep apart."""
-    frame = frames.rewrite(
-        3, path=path, headers=headers, arguments=args, response_headers=others, body=body
-    )
+    frame = frames.rewrite(3, path=path, headers=headers, arguments=args, response_headers=others, body=body)
     assert read(frame) == RequestReply(3, Rewrite(path, headers, args, others, body))
 
 
