@@ -125,6 +125,7 @@ class Proxy:
         self._around = Surroundings(
             self._services, deadlines, TcpDialer(), callouts, requests, self._cache or ModuleCache()
         )
+        self._around.shadows.report_to(self.config.shadow_report)
         try:
             serves_metrics = self.config.prometheus is not None and self._metrics is None
             self._reporting = Reporting(self._services, self._log, self.config.prometheus, serves_metrics)
@@ -184,6 +185,7 @@ class Proxy:
             self.config = config
             old.retire(new)
             self.reopen_access_log()
+            self._around.shadows.report_to(config.shadow_report)
             stores = self._around.services.stores
             limit(stores, config.stores)
             await self._around.services.run(lambda: stores.keep_only(vm_ids(config)))
@@ -262,6 +264,7 @@ class Proxy:
             self._access_file = self._access_log = None
         if self._around is not None:
             await self._around.kinds.close()
+            self._around.shadows.close()
             self._around.callouts.close()
             await asyncio.sleep(0)  # connections to upstreams say goodbye
         if self._reporting is not None:

@@ -26,6 +26,7 @@ _GATEWAY = (
     "wasm",
     "python",
     "response_order",
+    "shadow_report",
     "workers",
     "log",
     "plugin_attr",

@@ -15,6 +15,7 @@ from host.assembly.code import ModuleLoader
 from host.assembly.imports import load_foreign_functions
 from host.assembly.plugins import Plugins, PythonFilters
 from host.assembly.routes import Routes
+from host.assembly.shadows import Shadows
 from host.assembly.streams import StreamRoutes
 from host.assembly.upstreams import Upstreams
 from host.callouts import Callouts
@@ -47,9 +48,11 @@ class Surroundings:
     cache: ModuleCache = field(default_factory=ModuleCache)
     supplies: Supplies = field(default_factory=Supplies)
     kinds: ExternalKinds = field(init=False)
+    shadows: Shadows = field(init=False)
 
     def __post_init__(self) -> None:
         self.kinds = ExternalKinds(self.services)
+        self.shadows = Shadows(self.services)
 
 
 @dataclass(slots=True)
@@ -121,7 +124,9 @@ async def _assemble(
     )
     await plugins.load(previous.plugins if previous is not None else {})
     plugins.take_over(previous.python_filters if previous is not None else {})
-    chains = Chains(plugins, around.services, reverse_response=config.response_order == "reverse")
+    chains = Chains(
+        plugins, around.services, around.shadows, reverse_response=config.response_order == "reverse"
+    )
     routes = Routes(config, plugins, chains, upstreams, around.requests)
     rules = []
     for count, route in enumerate(config.routes, 1):

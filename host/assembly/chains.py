@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from host.assembly.plugins import AnyFilter, Plugins, Unusable
+from host.assembly.shadows import Shadows
 from host.chain import Filter, FilterChain, PhaseClass, Placed, ordered
-from host.config import ExternalPlugin, PluginUse, WasmPlugin
+from host.config import ExternalPlugin, PluginUse, Shadow, WasmPlugin
 from host.filters.connection import ConnectionFilter, ConnectionFilterAdapter
 from host.filters.python import PythonFilter, PythonFilterAdapter
 from host.filters.wasm import WasmFilter
@@ -33,8 +34,11 @@ CONNECTIONS: Final = Native(ConnectionFilter, ConnectionFilterAdapter)
 class Chains:
     """Makes the chains of one configuration."""
 
-    def __init__(self, plugins: Plugins, services: LoopServices, *, reverse_response: bool) -> None:
+    def __init__(
+        self, plugins: Plugins, services: LoopServices, shadows: Shadows, *, reverse_response: bool
+    ) -> None:
         self._plugins = plugins
+        self._shadows = shadows
         self._services = services
         self._reverse = reverse_response
 
@@ -54,7 +58,8 @@ class Chains:
         placed: list[Placed] = []
         try:
             for use, is_global in uses:
-                placed.extend(self._placed(use, is_global, native))
+                own = list(self._placed(use, is_global, native))
+                placed.extend(own if use.shadow is None else self._shadowed(own, use, use.shadow))
         except Unusable:
             _close([each.filter for each in placed])
             return None
@@ -68,6 +73,11 @@ class Chains:
         # The last holder may be the garbage collector, on any thread and in the midst of anything: not now, then.
         weakref.finalize(chain, self._services.soon, lambda: _close(filters)).atexit = False
         return chain
+
+    def _shadowed(self, placed: list[Placed], use: PluginUse, shadow: Shadow) -> list[Placed]:
+        """The filters of a use, and what compares them with its shadow; the shadow alone costs no route anything."""
+        chain = self.make([(shadow.use, False)], HTTP) if placed else None
+        return self._shadows.around(placed, use, shadow, chain) if chain is not None else placed
 
     def _placed(self, use: PluginUse, is_global: bool, native: Native) -> Iterator[Placed]:
         """The filters of this use; none where its plugin did not come up, and streams pass it by. Raises Unusable."""

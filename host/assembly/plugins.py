@@ -6,13 +6,13 @@ What does not come up is a problem with the place where it is written; asked for
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TypeVar
 
 from abi.types import LogLevel
 from host.assembly.code import ModuleLoader, NotFetched
 from host.assembly.imports import import_name
-from host.config import Config, ExternalPlugin, PluginUse, PythonPlugin, WasmPlugin
+from host.config import Config, ExternalPlugin, PluginUse, PythonPlugin, WasmPlugin, all_uses
 from host.config import Plugin as ConfiguredPlugin
 from host.errors import HostError, PluginLoadError, PluginStartError, Problem
 from host.external.kind import Part
@@ -69,7 +69,7 @@ class Plugins:
     async def load(self, earlier: dict[WasmPlugin, Plugin]) -> None:
         """Take plugins over from `earlier` where entry and file are the same, load the others, and try them all."""
         keys: dict[str, list[Key]] = {}
-        for use in self._uses():
+        for use in all_uses(self._config):
             keys.setdefault(use.name, []).append(_key(use))
         entries = [entry for entry in self.entries.values() if isinstance(entry, WasmPlugin)]
         known = [earlier[entry].module if entry in earlier else None for entry in entries]
@@ -87,16 +87,6 @@ class Plugins:
         for failure in self.external.failures:
             self._failed.add(failure.what)
             self._note(failure.what, failure.message)
-
-    def _uses(self) -> Iterator[PluginUse]:
-        for rule in self._config.global_rules:
-            yield from rule.plugins
-        for route in self._config.routes:
-            yield from route.plugins
-        for stream_route in self._config.stream_routes:
-            yield from stream_route.plugins
-        for service in self._config.wasm_services:
-            yield service.use
 
     async def _bring_up(
         self, entry: WasmPlugin, module: Module, earlier: Plugin | None, keys: list[Key]

@@ -33,6 +33,7 @@ from host.config.model import (
     PythonPlugin,
     Recycle,
     Route,
+    Shadow,
     StatsTag,
     StreamListen,
     StreamRoute,
@@ -41,6 +42,7 @@ from host.config.model import (
     UpstreamTls,
     WasmPlugin,
     WasmService,
+    all_uses,
 )
 
 
@@ -91,6 +93,7 @@ __all__ = [
     "PythonPlugin",
     "Recycle",
     "Route",
+    "Shadow",
     "StatsTag",
     "StreamListen",
     "StreamRoute",
@@ -99,6 +102,7 @@ __all__ = [
     "UpstreamTls",
     "WasmPlugin",
     "WasmService",
+    "all_uses",
     "json_schema",
     "load",
     "loads",

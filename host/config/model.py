@@ -8,6 +8,7 @@ written, None for one made in code; values that are written in different places 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -23,6 +24,7 @@ from host.config.plugin_values import (
     PluginUse,
     PythonPlugin,
     Recycle,
+    Shadow,
     WasmPlugin,
     WasmService,
 )
@@ -53,6 +55,7 @@ __all__ = [
     "PythonPlugin",
     "Recycle",
     "Route",
+    "Shadow",
     "StatsTag",
     "StreamListen",
     "StreamRoute",
@@ -270,7 +273,8 @@ class NodeConfig:
 class Config:
     """A whole gateway. `workers` 0: one for each CPU that the process may use. `shutdown_timeout`: how long a worker
     may finish its requests when it is told to stop. `upstreams`: what plugins can call, whether a route leads there or
-    not. `processes`: what is kept running beside the gateway, once for all workers."""
+    not. `processes`: what is kept running beside the gateway, once for all workers. `shadow_report`: the file that
+    takes what shadows did otherwise, a line of JSON an exchange."""
 
     listen: tuple[Listen, ...] = (Listen("0.0.0.0", 9080),)
     stream_listen: tuple[StreamListen, ...] = ()
@@ -292,3 +296,20 @@ class Config:
     stream_routes: tuple[StreamRoute, ...] = ()
     certificates: tuple[Certificate, ...] = ()
     processes: tuple[ProcessSpec, ...] = ()
+    shadow_report: Path | None = None
+
+
+def all_uses(config: Config) -> Iterator[PluginUse]:
+    """Yield every use of a plugin in a configuration, those as shadows included."""
+    holders: tuple[GlobalRule | Route | StreamRoute, ...] = (
+        *config.global_rules,
+        *config.routes,
+        *config.stream_routes,
+    )
+    for holder in holders:
+        for use in holder.plugins:
+            yield use
+            if use.shadow is not None:
+                yield use.shadow.use
+    for service in config.wasm_services:
+        yield service.use

@@ -139,13 +139,27 @@ Plugin = WasmPlugin | PythonPlugin | ExternalPlugin
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Shadow:
+    """A second plugin that sees what the first one gets, and whose effects are compared with that one's.
+
+    `sample`: the share of exchanges, from 0 to 1. `timeout`: seconds that it may take longer than the exchange.
+    `ignore_headers`: names in lower case of fields that may differ.
+    """
+
+    use: PluginUse
+    sample: float = 1.0
+    timeout: float = 5.0
+    ignore_headers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PluginUse:
     """A plugin enabled somewhere.
 
     `configuration`: the bytes that the plugin context reads in proxy_on_configure. `scope`: where they are written
     (`routes/1`, `services/a`, `plugin_configs/b`, `global_rules/c`): uses of one plugin with one scope share a plugin
     context. `priority`: takes the place of the plugin's own, unless None. `access_logger`: the plugin sees the end of
-    each exchange alone.
+    each exchange alone. `shadow`: a plugin that works beside this one, and does not count.
     """
 
     name: str
@@ -153,6 +167,7 @@ class PluginUse:
     scope: str = ""
     priority: int | None = None
     access_logger: bool = False
+    shadow: Shadow | None = None
     place: Place | None = field(default=None, compare=False, repr=False)
 
 

@@ -264,6 +264,23 @@ def _check_uses(resources: Document, kinds: dict[str, str]) -> Iterator[Problem]
                     and not _disabled(use)
                 ):
                     yield resources.problem(place, "lacks 'conf'")
+                yield from _check_shadow(resources, kinds, (*place, "_meta", "shadow"), use)
+
+
+def _check_shadow(resources: Document, kinds: dict[str, str], place: Place, use: Any) -> Iterator[Problem]:
+    """A shadow is a declared plugin, and stands where exchanges of HTTP are."""
+    shadow = _get(_get(use, "_meta"), "shadow")
+    name = _get(shadow, "plugin")
+    if not isinstance(name, str):
+        return
+    if place[0] == "stream_routes":
+        yield resources.problem(place, "is for routes of HTTP")
+    elif name not in kinds:
+        yield resources.problem((*place, "plugin"), _unknown_plugin(name, kinds))
+    elif kinds[name] not in ("wasm", "python"):
+        yield resources.problem((*place, "plugin"), "is no plugin of wasm.plugins or python.plugins")
+    elif kinds[name] == "wasm" and "conf" not in shadow:
+        yield resources.problem(place, "lacks 'conf'")
 
 
 def _unknown_plugin(name: str, kinds: dict[str, str]) -> str:

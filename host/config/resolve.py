@@ -39,6 +39,7 @@ def resolve(
         prometheus=_prometheus(gateway),
         node=model.NodeConfig(gateway.node.id, gateway.node.cluster, gateway.node.metadata),
         response_order=gateway.response_order,
+        shadow_report=folder / gateway.shadow_report if gateway.shadow_report else None,
         plugins=wasm_plugins(gateway.wasm, folder, trusted, gateway_place)
         + python_plugins(gateway.python, folder, gateway_place),
         wasm_services=wasm_services(gateway.wasm, gateway_place),

@@ -6,12 +6,13 @@ service's, each with its whole configuration; a route's upstream takes the place
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 from host.config import model
 from host.config.resolve_plugins import PlaceOf
 from host.config.schema import Resources
-from host.config.schema.resources import Route, Service, Timeout, Upstream, Uses
+from host.config.schema.resources import Route, Service, Shadow, Timeout, Upstream, Uses
 from host.config.schema.scalars import parse_address
 from host.config.schema.streams import StreamRoute
 
@@ -28,17 +29,43 @@ def merged_uses(place_of: PlaceOf, *layers: Layer) -> tuple[model.PluginUse, ...
     """Merge the layers; later ones take the place of earlier ones, name by name."""
     merged = {name: (use, scope, entry) for uses, scope, entry in layers for name, use in uses.items()}
     return tuple(
-        model.PluginUse(
-            name=name,
-            configuration=use.conf or b"",
-            scope=scope,
-            priority=use.meta.priority,
-            access_logger=use.access_logger,
-            place=place_of((*entry, "plugins", name)),
+        _with_shadow(
+            use.meta.shadow,
+            model.PluginUse(
+                name=name,
+                configuration=use.conf or b"",
+                scope=scope,
+                priority=use.meta.priority,
+                access_logger=use.access_logger,
+                place=place_of((*entry, "plugins", name)),
+            ),
+            place_of((*entry, "plugins", name, "_meta", "shadow")),
         )
         for name, (use, scope, entry) in merged.items()
         if not use.disable and not use.meta.disable
     )
+
+
+def _with_shadow(shadow: Shadow | None, use: model.PluginUse, place: model.Place) -> model.PluginUse:
+    """Return the use of the plugin that counts, and in it that of the other one."""
+    if shadow is None:
+        return use
+    # A scope of its own: the shadow may stand on the route as a plugin, too, and is none of that one's.
+    other = model.PluginUse(
+        name=shadow.plugin,
+        configuration=shadow.conf or b"",
+        scope=f"{use.scope}/{use.name}/shadow",
+        place=place,
+    )
+    if shadow.serve == "shadow":
+        use, other = other, use
+    compared = model.Shadow(
+        use=other,
+        sample=shadow.sample,
+        timeout=shadow.timeout,
+        ignore_headers=tuple(name.lower() for name in shadow.ignore_headers),
+    )
+    return dataclasses.replace(use, shadow=compared)
 
 
 def _timeout(timeout: Timeout) -> model.Timeout:

@@ -104,6 +104,7 @@ void sw_filter_limit_bodies(sw_filter *filter, size_t request_limit, size_t resp
 }
 
 void sw_filter_only_log(sw_filter *filter) { filter->events &= 1u << SW_ON_LOG | 1u << SW_ON_DELETE; }
+void sw_filter_only_reads(sw_filter *filter) { filter->writes_bodies = false; }
 void sw_filter_stop_head_alone(sw_filter *filter, bool alone) { filter->stops_head_alone = alone; }
 void sw_filter_delete(sw_filter *filter) { free(filter); }
 void sw_filter_bind(sw_filter *filter, sw_context *root) { filter->root = root; }

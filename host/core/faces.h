@@ -32,6 +32,8 @@ sw_filter *sw_filter_new_wasm(bool fail_open, bool writes_bodies);
 sw_filter *sw_filter_new_native(uint32_t events);
 /* An access logger: it sees the end of exchanges, and nothing of their way. */
 void sw_filter_only_log(sw_filter *filter);
+/* It leaves bodies as they are: for its sake no length has to be counted anew. */
+void sw_filter_only_reads(sw_filter *filter);
 /* See stream.h: stops_head_alone. */
 void sw_filter_stop_head_alone(sw_filter *filter, bool alone);
 void sw_filter_limit_bodies(sw_filter *filter, size_t request_limit, size_t response_limit);

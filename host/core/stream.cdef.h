@@ -10,6 +10,7 @@ typedef struct {
 sw_filter *sw_filter_new_wasm(bool fail_open, bool writes_bodies);
 sw_filter *sw_filter_new_native(uint32_t events);
 void sw_filter_only_log(sw_filter *filter);
+void sw_filter_only_reads(sw_filter *filter);
 void sw_filter_stop_head_alone(sw_filter *filter, bool alone);
 void sw_filter_limit_bodies(sw_filter *filter, size_t request_limit, size_t response_limit);
 void sw_filter_take_bodies(sw_filter *filter, bool of_requests, bool of_responses);

@@ -216,6 +216,9 @@ class PythonFilter:
     decode_bodies: ClassVar[bool] = False
     """Whether bodies come without their content codings (gzip, br, …), and leave so."""
 
+    changes_bodies: ClassVar[bool] = True
+    """Whether its callbacks may change bodies: where no filter does, lengths stay and heads do not wait for bodies."""
+
     reads_variables: ClassVar[bool] = False
     """Whether `context.variable` is used: the exchange then keeps what variables tell of."""
 
@@ -299,6 +302,8 @@ class PythonFilterAdapter:
         self.native = ffi.gc(lib.sw_filter_new_native(events), lib.sw_filter_delete)
         if access_logger:
             lib.sw_filter_only_log(self.native)
+        if not filter_.changes_bodies:
+            lib.sw_filter_only_reads(self.native)
         lib.sw_filter_stop_head_alone(self.native, filter_.allow_on_headers_stop_iteration)
         lib.sw_filter_limit_bodies(self.native, filter_.max_body_size, filter_.max_body_size)
 

@@ -353,6 +353,9 @@ class Gateway(Strict):
     nginx_config: Nginx = Field(default=Nginx(), description="Processes, limits and timeouts.")
     wasm: Wasm = Field(default=Wasm(), description="Plugins in WebAssembly.")
     python: Python = Field(default=Python(), description="Plugins in Python.")
+    shadow_report: str | None = Field(
+        default=None, description="File that takes what shadows do otherwise: see docs/shadow.md."
+    )
     response_order: Literal["descending", "reverse"] = Field(
         default="descending",
         description="Plugins see responses in the order of requests (as in APISIX), or the other way round (Envoy).",

@@ -118,6 +118,23 @@ class Upstream(Described):
     )
 
 
+class Shadow(Strict):
+    """A plugin that sees the same exchanges and whose effects are compared: see docs/shadow.md."""
+
+    plugin: Name = Field(description="One of `wasm.plugins` or `python.plugins`.")
+    conf: Conf | None = Field(default=None, description="Its configuration, as `conf` of a plugin.")
+    serve: Literal["plugin", "shadow"] = Field(
+        default="plugin", description="Whose effects count: the plugin's, or already its shadow's."
+    )
+    sample: Annotated[float, Field(ge=0, le=1, strict=False)] = Field(
+        default=1.0, description="The share of exchanges that are compared."
+    )
+    timeout: PositiveDuration = Field(
+        default=5.0, description="How much longer than the exchange the other one may take."
+    )
+    ignore_headers: list[Name] = Field(default=[], description="Fields that may differ.")
+
+
 class UseMeta(Strict):
     known_to_apisix = frozenset({"error_response", "filter", "pre_function"})
 
@@ -125,6 +142,9 @@ class UseMeta(Strict):
         default=None, description="In place of the plugin's own priority, in this use."
     )
     disable: bool = Field(default=False, description="As `disable` one level up.")
+    shadow: Shadow | None = Field(
+        default=None, description="A plugin that runs beside this one, to be compared. Sluiceway's own key."
+    )
 
 
 class Use(Strict):
