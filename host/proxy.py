@@ -25,6 +25,7 @@ from host.code.remote import NEGATIVE_SECONDS
 from host.config import Config, HttpLimits, Listen
 from host.errors import ConfigError, ListenError, Problem
 from host.exchange import AccessLog, Exchange, Route
+from host.external.processes import Processes
 from host.http.deadlines import Deadlines
 from host.http.downstream import Downstream
 from host.http.server import Server
@@ -57,6 +58,7 @@ class Proxy:
         cache: ModuleCache | None = None,
         metrics: MetricsTable | None = None,
         announce: Callable[[int], None] | None = None,
+        keeps_processes: bool = True,
     ) -> None:
         """`log` takes the lines of plugins (`host.log.setup` makes one); without it they are dropped.
 
@@ -64,6 +66,8 @@ class Proxy:
         where the configuration says so.
         `announce` is called, on any thread, with the id of a queue that has got an item: other processes that share
         it `wake` those who wait for it there.
+        `keeps_processes`: the processes of the configuration run as long as the proxy; False: somebody else sees to
+        them, and has filled in the paths of their sockets.
         """
         self.config = config
         self.addresses: list[tuple[str, int]] = []
@@ -80,6 +84,8 @@ class Proxy:
         self._access_log: AccessLog | None = None
         self._reporting: Reporting | None = None
         self._metrics = metrics
+        self._keeps_processes = keeps_processes
+        self._processes: Processes | None = None
         self._changing = asyncio.Lock()
         self._fetching: asyncio.TimerHandle | asyncio.Task[None] | None = None
 
@@ -129,6 +135,9 @@ class Proxy:
         try:
             serves_metrics = self.config.prometheus is not None and self._metrics is None
             self._reporting = Reporting(self._services, self._log, self.config.prometheus, serves_metrics)
+            if self._keeps_processes:
+                self._processes = Processes(self._services.metrics)
+                self.config = await self._start_processes(self.config)
             self._assembly = await assemble(self.config, self._around)
             self._services.foreign_functions.settle(accepted=True)
             _tell(self._assembly)
@@ -176,19 +185,34 @@ class Proxy:
             old = self._assembly
             assert old is not None
             assert self._around is not None
+            config = await self._start_processes(config, self.config)
             new = await assemble(config, self._around, old)
             self._around.services.foreign_functions.settle(accepted=not new.problems)
             if new.problems:
                 new.retire(old)
+                if self._processes is not None:
+                    await self._processes.start(self.config.processes)
+                    await self._processes.end_others(self.config.processes)
                 raise ConfigError(new.problems)
             self._assembly = new
             self.config = config
             old.retire(new)
+            if self._processes is not None:
+                self._processes.end_others_later(config.processes)
             self.reopen_access_log()
             self._around.shadows.report_to(config.shadow_report)
             stores = self._around.services.stores
             limit(stores, config.stores)
             await self._around.services.run(lambda: stores.keep_only(vm_ids(config)))
+
+    async def _start_processes(self, config: Config, old: Config | None = None) -> Config:
+        """Have the processes of a configuration run, if that is ours to do; returns it with their sockets."""
+        if self._processes is None:
+            return config
+        before = old.processes if old is not None else None
+        return dataclasses.replace(
+            config, processes=await self._processes.start(config.processes, instead_of=before)
+        )
 
     def reopen_access_log(self) -> None:
         """Open the file of the access log anew: it was moved away. One that cannot be opened is told, and costs no
@@ -267,6 +291,9 @@ class Proxy:
             self._around.shadows.close()
             self._around.callouts.close()
             await asyncio.sleep(0)  # connections to upstreams say goodbye
+        if self._processes is not None:
+            await self._processes.stop()
+            self._processes = None
         if self._reporting is not None:
             self._reporting.close()
             self._reporting = None

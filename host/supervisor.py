@@ -2,7 +2,8 @@
 
 A worker that dies is replaced; its sockets stay open meanwhile, so that connections wait instead of being refused.
 SIGTERM and SIGINT drain (again: stop at once), SIGHUP loads the configuration anew, SIGUSR1 has the workers open their
-access log anew. Nothing is served here.
+access log anew. Nothing is served here. Processes that plugins run in are kept here, once for all workers: they are up
+before a configuration that needs them goes to the workers, and end behind them.
 """
 
 from __future__ import annotations
@@ -13,14 +14,16 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
 from host import config as configs
 from host import log as logs
 from host.config import Config, Listen
 from host.config.stores import Stores
 from host.errors import ConfigError, Problem
+from host.external.processes import Processes
 from host.metrics.layout import add_up
 from host.metrics.server import MetricsServer
 from host.metrics.table import MetricsTable
@@ -83,6 +86,9 @@ class Supervisor:
         self._metrics = MetricsTable()
         self._restarts = self._metrics.counter("worker_restarts_total")
         self._metrics_server = self._listen_for_metrics()
+        self._processes = Processes(self._metrics)
+        self._reloading = asyncio.Lock()
+        self._tasks: set[asyncio.Task[None]] = set()
         self._has_served = False
 
     def _listen_for_metrics(self) -> MetricsServer | None:
@@ -107,6 +113,28 @@ class Supervisor:
             loop.add_signal_handler(number, self._on_stop)
         loop.add_signal_handler(signal.SIGHUP, self._on_reload)
         loop.add_signal_handler(signal.SIGUSR1, self._on_reopen)
+        try:
+            await self._start_processes()
+            return await self._run_workers()
+        finally:
+            await self._processes.stop()
+            if self._folder is not None:
+                self._folder.remove()
+
+    async def _start_processes(self) -> None:
+        """Start them, and do not wait for them any more when told to stop."""
+        starting = asyncio.ensure_future(self._processes.start(self.config.processes))
+        stopping = asyncio.ensure_future(self.stopping.wait())
+        await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if starting.done():
+            self.config = dataclasses.replace(self.config, processes=starting.result())
+        else:
+            await self._processes.stop()
+            await starting
+
+    async def _run_workers(self) -> int:
+        loop = asyncio.get_running_loop()
         first, *others = self.workplaces
         tasks = [loop.create_task(first.keep())]
         await first.settled.wait()  # the others find its modules compiled
@@ -117,11 +145,7 @@ class Supervisor:
             self._tell()
             if not self._has_served:
                 logger.error("no worker has come up; trying again")
-        try:
-            return max(await asyncio.gather(*tasks))
-        finally:
-            if self._folder is not None:
-                self._folder.remove()
+        return max(await asyncio.gather(*tasks))
 
     def _with_folder(self, config: Config) -> Config:
         """The configuration with a place for what workers share, where it names none."""
@@ -145,6 +169,7 @@ class Supervisor:
             logger.warning("told to stop again: stopping at once")
             for each in self.workplaces:
                 each.kill()
+            self._processes.kill()
             return
         self.stopping.set()
         logger.info("stopping: %g seconds for requests in flight", self.config.shutdown_timeout)
@@ -171,11 +196,37 @@ class Supervisor:
         if new.stores.places != self.config.stores.places:
             logger.warning("changed, but taken up by a restart only: where wasm.stores keeps what")
             new = dataclasses.replace(new, stores=self.config.stores)
+        if new.processes or self.config.processes or self._reloading.locked():
+            self._do(self._pass_on_with_processes(new))
+        else:
+            self._pass_on(new)
+
+    def _do(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _pass_on_with_processes(self, new: Config) -> None:
+        """Pass a configuration on when the processes that it needs are up."""
+        async with self._reloading:
+            if self.stopping.is_set():
+                return
+            try:
+                placed = await self._processes.start(new.processes, instead_of=self.config.processes)
+            except ConfigError as error:
+                logger.error("not reloaded: %s", error)
+                self._count_reload("refused")
+                return
+            if not self.stopping.is_set():
+                self._pass_on(dataclasses.replace(new, processes=placed))
+
+    def _pass_on(self, new: Config) -> None:
         if any(each.is_up for each in self.workplaces):
             for each in self.workplaces:
                 each.reload(new)
         else:
             self.config = new  # there is nobody to refuse it, and the one before may be why
+            self._processes.end_others_later(new.processes)
 
     def _on_reopen(self) -> None:
         for each in self.workplaces:
@@ -195,6 +246,7 @@ class Supervisor:
         if config is not self.config:
             self._count_reload("accepted")
             self.config = config
+            self._processes.end_others_later(config.processes)
             for each in self.workplaces:
                 each.reload(config)
 
@@ -211,6 +263,15 @@ class Supervisor:
         for problem in problems:
             logger.error("%s", problem, extra=fields)
         logger.error("not reloaded: plugins did not come up; the last configuration stays", extra=fields)
+        if self.config.processes or self._processes.running:
+            self._do(self._restore_processes())
+
+    async def _restore_processes(self) -> None:
+        """Have the processes run that the present configuration has, and no others."""
+        async with self._reloading:
+            processes = self.config.processes
+            await self._processes.start(processes)
+            await self._processes.end_others(processes)
 
     def _count_reload(self, result: str) -> None:
         self._metrics.counter("reloads_total", {"result": result}).add()

@@ -118,7 +118,9 @@ class Worker:
 
     async def _start(self, config: Config) -> None:
         self._log = logs.setup(config.log.level, config.log.format)
-        proxy = Proxy(config, log=self._log, metrics=self._metrics, announce=self._announce)
+        proxy = Proxy(
+            config, log=self._log, metrics=self._metrics, announce=self._announce, keeps_processes=False
+        )
         await proxy.start(self._sockets)
         self._proxy = proxy
         gc.collect()

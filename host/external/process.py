@@ -56,11 +56,12 @@ class ManagedProcess:
         self._up = asyncio.Event()
         self._has_failed = asyncio.Event()
         self._was_unable = False
+        self._last_pid = 0  # for what is said of its end
         table = metrics if metrics is not None else MetricsTable()
         labels = {"process": spec.name}
         self._up_gauge = table.gauge("process_up", labels)
         self._restart_counter = table.counter("process_restarts_total", labels)
-        self._up_gauge.set(0)
+        self.publish()
 
     @property
     def pid(self) -> int:
@@ -71,6 +72,10 @@ class ManagedProcess:
     def is_up(self) -> bool:
         """Whether it runs and, where it is to make a socket, has made it."""
         return self._up.is_set()
+
+    def publish(self) -> None:
+        """Show in the metrics whether it is up: several may have had the name."""
+        self._up_gauge.set(int(self.is_up))
 
     def start(self) -> None:
         """Run it, and again whenever it ends, until `stop`. On a running loop; once."""
@@ -131,11 +136,12 @@ class ManagedProcess:
         watching = asyncio.ensure_future(self._watch(child, before))
         status = await child.ended
         watching.cancel()
+        self._last_pid = child.pid
         output.end()
         self._tell_dropped(output)
         self._child = None
         self._up.clear()
-        self._up_gauge.set(0)
+        self.publish()
         return status
 
     async def _watch(self, child: Child, before: tuple[int, ...] | None) -> None:
@@ -146,7 +152,7 @@ class ManagedProcess:
         while self.spec.socket is not None and _identity(self.spec.socket) in (None, before):  # noqa: ASYNC110
             await asyncio.sleep(_LOOK_AGAIN)  # nothing tells that a socket is there
         self._up.set()
-        self._up_gauge.set(1)
+        self.publish()
         logger.info("is up", extra=self._fields())
 
     async def _pause(self, seconds: float) -> None:
@@ -185,7 +191,8 @@ class ManagedProcess:
         logger.error("ended (%s); next start in %.1f s", how(status), pause, extra=self._fields())
 
     def _fields(self) -> dict[str, dict[str, object]]:
-        pid = {"pid": self.pid} if self.pid else {}
+        number = self.pid or self._last_pid
+        pid = {"pid": number} if number else {}
         return {"fields": {"process": self.spec.name, **pid}}
 
 

@@ -23,6 +23,8 @@ from typing import Any, NamedTuple, Self
 PATIENCE = 20.0
 """Seconds that a gateway has to come up, to reload, to log what is waited for, or to end."""
 
+_WORKER = b"host.worker"  # in the command line of a worker
+
 Settings = str | Mapping[str, Any]
 """A configuration: YAML, or a mapping of the same shape."""
 
@@ -42,20 +44,16 @@ class Answer(NamedTuple):
 class GatewayProcess:
     """`sluiceway run ARGUMENTS…`; `log` grows with the lines that it writes to standard error."""
 
+    # -P: a folder `host` is not taken for ours
+    _command: tuple[str, ...] = (sys.executable, "-P", "-m", "host", "run")
+
     def __init__(
         self, *arguments: str, environment: Mapping[str, str] | None = None, cwd: Path | None = None
     ) -> None:
         """Start it; `environment` is added to this process's own. `serving` waits until it is up."""
         self.log: list[str] = []
         self.process = subprocess.Popen(
-            [
-                sys.executable,
-                "-P",
-                "-m",
-                "host",
-                "run",
-                *arguments,
-            ],  # -P: a folder `host` is not taken for ours
+            [*self._command, *arguments],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             cwd=cwd,
@@ -101,9 +99,9 @@ class GatewayProcess:
         return found[1], int(found[2])
 
     def workers(self) -> list[int]:
-        """Return the process ids of its workers."""
+        """Return the process ids of its workers; it has other children where it keeps processes of plugins."""
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        return [int(child) for child in children]
+        return [int(child) for child in children if _WORKER in _command_line(child)]
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the supervisor."""
@@ -124,6 +122,13 @@ class GatewayProcess:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(worker, signal.SIGKILL)
         self.stopped()
+
+
+def _command_line(process: str) -> bytes:
+    try:
+        return Path(f"/proc/{process}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""
 
 
 class ProxyServer:

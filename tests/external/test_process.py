@@ -346,7 +346,7 @@ def test_lines_come_into_the_log_with_name_pid_and_level(caplog: pytest.LogCaptu
             (logging.ERROR, '{"level": "error", "msg": "bad"}', fields),
             (logging.INFO, "plain", fields),
             (logging.INFO, "without an end", fields),
-            (logging.ERROR, "ended (status 3); next start in 3.0 s", {"process": "peer"}),
+            (logging.ERROR, "ended (status 3); next start in 3.0 s", fields),
         ],
         key=lambda each: each[:2],
     )
