@@ -56,7 +56,8 @@ class Filter(Protocol):
 class Placed:
     """A filter with what orders it. Filters of `global_rules` come before a route's own.
 
-    `response_first`: the filter, which takes no part in requests, sees a response before all others.
+    `response_first`: the filter, which takes no part in requests, sees a response before all others. `name`: of the
+    plugin; filters of the gateway's own have none.
     """
 
     filter: Filter
@@ -64,16 +65,17 @@ class Placed:
     phase: PhaseClass = PhaseClass.ACCESS
     is_global: bool = False
     response_first: bool = False
+    name: str = ""
 
 
-def ordered(filters: Sequence[Placed], *, reverse_response: bool = False) -> list[Filter]:
+def ordered(filters: Sequence[Placed], *, reverse_response: bool = False) -> list[Placed]:
     """Return the filters in the order in which requests pass them: class, descending priority, declaration.
 
     `reverse_response`: the chain will be one in which responses pass in the opposite order.
     """
     ranked = sorted(filters, key=lambda placed: (not placed.is_global, placed.phase, -placed.priority))
-    first = [placed.filter for placed in ranked if placed.response_first]
-    others = [placed.filter for placed in ranked if not placed.response_first]
+    first = [placed for placed in ranked if placed.response_first]
+    others = [placed for placed in ranked if not placed.response_first]
     return [*others, *reversed(first)] if reverse_response else [*first, *others]
 
 
@@ -99,6 +101,7 @@ class FilterChain:
         "handle",
         "lenders",
         "native",
+        "order",
         "reads_variables",
         "wants_request_body",
         "wants_response_body",
@@ -121,6 +124,7 @@ class FilterChain:
         limits = limits if limits is not None else BodyLimits()
         pairs = encode_pairs(list((properties or {}).items()))
         self.filters = tuple(filters)
+        self.order: tuple[Placed, ...] = ()  # what brought them in their order, where they were ordered
         self.lenders = lenders([filter_.borrower for filter_ in self.filters])
         native = lib.sw_chain_new(
             [filter_.native for filter_ in self.filters],

@@ -370,12 +370,17 @@ def http_settings(limits: HttpLimits) -> HttpSettings:
     )
 
 
-def check(config: Config) -> list[Problem]:
-    """Compile and start every plugin with every configuration, serve nobody, and return what does not work."""
+def check(config: Config, look: Callable[[Assembly], None] = lambda assembly: None) -> list[Problem]:
+    """Compile and start every plugin with every configuration, serve nobody, and return what does not work.
+
+    `look` is shown what was made of it.
+    """
     config = dataclasses.replace(config, listen=(), stream_listen=(), prometheus=None, access_log=None)
 
     async def run() -> list[Problem]:
         async with Proxy(config) as proxy:
+            assert proxy._assembly is not None
+            look(proxy._assembly)
             return proxy.problems
 
     return asyncio.run(run())

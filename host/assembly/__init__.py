@@ -59,13 +59,15 @@ class Surroundings:
 class Assembly:
     """A configuration made real.
 
-    `unmatched`: what answers 404 where global rules want to see every request, else None. `problems`: what of the
-    configuration does not work; `unavailable`: the ids of the routes that answer 503 for it. `awaits_code`: whether a
-    plugin is missing because its code could not be fetched, which may be otherwise later.
+    `routes`: all, as they were declared. `unmatched`: what answers 404 where global rules want to see every request,
+    else None. `problems`: what of the configuration does not work; `unavailable`: the ids of the routes that answer 503
+    for it. `awaits_code`: whether a plugin is missing because its code could not be fetched, which may be otherwise
+    later.
     """
 
     config: Config
     router: Router[Route]
+    routes: list[Route]
     unmatched: Route | None
     stream_rules: Rules
     plugins: dict[WasmPlugin, Plugin]
@@ -141,6 +143,7 @@ async def _assemble(
     return Assembly(
         config,
         router,
+        [rule.payload for rule in rules],
         unmatched,
         stream_rules,
         plugins.wasm,

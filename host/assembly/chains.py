@@ -63,13 +63,15 @@ class Chains:
         except Unusable:
             _close([each.filter for each in placed])
             return None
-        filters = [*ordered(placed, reverse_response=self._reverse), *last]
+        inner = ordered(placed, reverse_response=self._reverse)
+        filters = [*(each.filter for each in inner), *last]
         chain = FilterChain(
             filters,
             reverse_response=self._reverse,
             hold_response_head=hold_response_head,
             properties=properties,
         )
+        chain.order = tuple(inner)
         # The last holder may be the garbage collector, on any thread and in the midst of anything: not now, then.
         weakref.finalize(chain, self._services.soon, lambda: _close(filters)).atexit = False
         return chain
@@ -88,7 +90,7 @@ class Chains:
                 if isinstance(part.filter, native.base):
                     filter_ = native.adapter(part.filter, access_logger=use.access_logger)
                     priority = own if part.priority is None or use.priority is not None else part.priority
-                    yield Placed(filter_, priority, part.phase, is_global, part.response_first)
+                    yield Placed(filter_, priority, part.phase, is_global, part.response_first, use.name)
             return
         if isinstance(entry, WasmPlugin):
             try:
@@ -100,7 +102,7 @@ class Chains:
         else:
             found = self._plugins.python_filter(entry, use, native.base)
             filter_ = native.adapter(found, access_logger=use.access_logger)
-        yield Placed(filter_, own, _PHASES[entry.http_request_phase], is_global)
+        yield Placed(filter_, own, _PHASES[entry.http_request_phase], is_global, name=use.name)
 
 
 def _close(filters: list[Filter]) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +13,8 @@ from host.errors import ConfigError
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
+
+    from host.assembly import Assembly
 
 
 def add_to(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -25,6 +29,9 @@ def add_to(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
         allow_abbrev=False,
     )
     parser.add_argument("config", metavar="CONFIG", type=Path)
+    parser.add_argument(
+        "--chains", action="store_true", help="print which plugins each route has, in the order of requests"
+    )
     parser.set_defaults(command=_check)
 
 
@@ -33,9 +40,32 @@ def _check(options: argparse.Namespace) -> int:
     # Only now: a configuration that cannot be read needs no engine.
     from host import proxy
 
-    problems = proxy.check(found)
+    chains: list[str] = []
+    problems = proxy.check(found, lambda assembly: chains.extend(_chains(assembly)))
     if problems:
         raise ConfigError(problems)
+    if options.chains:
+        print("\n".join(chains))
     plugins, routes = len(found.plugins), len(found.routes)
     print(f"{options.config}: no problem; plugins: {plugins}, routes: {routes}")
     return 0
+
+
+def _chains(assembly: Assembly) -> Iterator[str]:
+    """Lines about each route: its filters by class, priority and kind. Responses pass them in the same order, unless
+    response_order says otherwise, but for those that see a response first."""
+    kinds = {plugin.name: _kind(plugin) for plugin in assembly.config.plugins}
+    for written, route in zip(assembly.config.routes, assembly.routes, strict=True):
+        order = route.chain.order
+        yield f"route {route.id} ({', '.join(written.uris)})" + (":" if order else ": no plugins")
+        for placed in order:
+            notes = [kinds.get(placed.name, "python")]
+            notes += ["global rule"] if placed.is_global else []
+            notes += ["first of responses"] if placed.response_first else []
+            phase = placed.phase.name.lower()
+            yield f"  {phase:<12} {placed.priority:>6}  {placed.name} ({', '.join(notes)})"
+
+
+def _kind(plugin: config.Plugin) -> str:
+    """What the plugin is, by the name of its entry's type."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(plugin).__name__.removesuffix("Plugin")).lower()

@@ -286,3 +286,27 @@ def test_other_numbers_of_workers_are_refused(text: str) -> None:
     """From 1 to 1024."""
     with pytest.raises(argparse.ArgumentTypeError, match=r"^expected a number from 1 to 1024"):
         workers(text)
+
+
+def test_check_prints_the_chains(tmp_path: Path) -> None:
+    """Class, priority, name and kind, in the order in which requests pass; global rules first."""
+    (tmp_path / "c.yaml").write_text(
+        f"""
+python: {{path: [{ROOT}/examples/shadow], plugins: [{{name: stamp, class: "stamp:Stamp", priority: 5}}]}}
+wasm:
+  plugins:
+    - {{name: header, priority: 1, file: {PLUGINS}/custom_response_header/plugin.wasm}}
+    - {{name: early, priority: 2, http_request_phase: rewrite, file: {PLUGINS}/custom_response_header/plugin.wasm}}
+global_rules: [{{id: g, plugins: {{header: {{conf: a}}}}}}]
+routes:
+  - {{id: r, uris: [/a, /b*], upstream: {{nodes: {{"127.0.0.1:1": 1}}}},
+     plugins: {{stamp: {{conf: {{a: b}}, _meta: {{priority: 9}}}}, early: {{conf: a}}}}}}
+"""
+    )
+    result = command("check", "--chains", str(tmp_path / "c.yaml"))
+    assert result.stdout.splitlines()[:-1] == [
+        "route r (/a, /b*):",
+        "  access            1  header (wasm, global rule)",
+        "  rewrite           2  early (wasm)",
+        "  access            9  stamp (python)",
+    ], result.stderr

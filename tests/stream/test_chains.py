@@ -69,7 +69,7 @@ def test_filters_sort_by_class_priority_and_declaration() -> None:
         Placed(d, 0, PhaseClass.REWRITE),  # type: ignore[arg-type]
         Placed(e, -9, PhaseClass.POST, is_global=True),  # type: ignore[arg-type]
     ]
-    assert [filter_.name for filter_ in ordered(placed)] == ["e", "d", "b", "c", "a"]  # type: ignore[attr-defined]
+    assert [each.filter.name for each in ordered(placed)] == ["e", "d", "b", "c", "a"]  # type: ignore[attr-defined]
 
 
 def test_a_filter_in_the_middle_answers() -> None:
