@@ -42,10 +42,10 @@ def _check(options: argparse.Namespace) -> int:
 
     chains: list[str] = []
     problems = proxy.check(found, lambda assembly: chains.extend(_chains(assembly)))
-    if problems:
-        raise ConfigError(problems)
     if options.chains:
         print("\n".join(chains))
+    if problems:
+        raise ConfigError(problems)
     plugins, routes = len(found.plugins), len(found.routes)
     print(f"{options.config}: no problem; plugins: {plugins}, routes: {routes}")
     return 0
@@ -57,7 +57,8 @@ def _chains(assembly: Assembly) -> Iterator[str]:
     kinds = {plugin.name: _kind(plugin) for plugin in assembly.config.plugins}
     for written, route in zip(assembly.config.routes, assembly.routes, strict=True):
         order = route.chain.order
-        yield f"route {route.id} ({', '.join(written.uris)})" + (":" if order else ": no plugins")
+        said = " answers 503" if route.id in assembly.unavailable else "" if order else " no plugins"
+        yield f"route {route.id} ({', '.join(written.uris)}):{said}"
         for placed in order:
             notes = [kinds.get(placed.name, "python")]
             notes += ["global rule"] if placed.is_global else []

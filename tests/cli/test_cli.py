@@ -297,10 +297,10 @@ wasm:
   plugins:
     - {{name: header, priority: 1, file: {PLUGINS}/custom_response_header/plugin.wasm}}
     - {{name: early, priority: 2, http_request_phase: rewrite, file: {PLUGINS}/custom_response_header/plugin.wasm}}
-global_rules: [{{id: g, plugins: {{header: {{conf: a}}}}}}]
+global_rules: [{{id: g, plugins: {{header: {{conf: {{headers: []}}}}}}}}]
 routes:
   - {{id: r, uris: [/a, /b*], upstream: {{nodes: {{"127.0.0.1:1": 1}}}},
-     plugins: {{stamp: {{conf: {{a: b}}, _meta: {{priority: 9}}}}, early: {{conf: a}}}}}}
+     plugins: {{stamp: {{conf: {{a: b}}, _meta: {{priority: 9}}}}, early: {{conf: {{headers: []}}}}}}}}
 """
     )
     result = command("check", "--chains", str(tmp_path / "c.yaml"))
