@@ -11,7 +11,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from host.cli import check, inspect, run, schema, shadow
+from host.cli import build, check, inspect, run, schema, shadow
 from host.errors import ConfigError, HostError
 
 _DESCRIPTION = "An HTTP gateway that runs Proxy-Wasm plugins."
@@ -20,6 +20,7 @@ examples:
   sluiceway run config.yaml                     serve; apisix.yaml lies beside it
   sluiceway run plugin.wasm --upstream http://127.0.0.1:8080
   sluiceway check config.yaml                   say what is wrong, compile and start every plugin, serve nothing
+  sluiceway build my-plugin/ -o plugin.wasm     compile a plugin in Go: for Proxy-Wasm, APISIX's runner, Kong or Tyk
   sluiceway inspect plugin.wasm                 what a plugin needs, and whether it can run here
 
 exit status: 0 done, 1 something given is wrong, 2 the command line is wrong
@@ -60,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action=_Version, help="print the version and where it is imported from")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (run, check, inspect, shadow, schema):
+    for module in (run, check, build, inspect, shadow, schema):
         module.add_to(commands)
     return parser
 

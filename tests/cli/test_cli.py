@@ -38,7 +38,8 @@ def test_version_says_where_it_was_imported_from() -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["run", "--help"], ["check", "--help"], ["inspect", "--help"]]
+    "arguments",
+    [["--help"], ["run", "--help"], ["check", "--help"], ["inspect", "--help"], ["build", "--help"]],
 )
 def test_help_has_an_example(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """And exits with 0."""
@@ -57,6 +58,7 @@ def test_help_has_an_example(arguments: list[str], capsys: pytest.CaptureFixture
         (["run", "x.wasm"], "x.wasm is a plugin: say where requests go with --upstream URL"),
         (["run", "c.yaml", "--conf", "x"], "--upstream and --conf go with PLUGIN.wasm"),
         (["run", "c.yaml", "--upstream", "http://h"], "--upstream and --conf go with PLUGIN.wasm"),
+        (["build", "p", "--kind", "lua"], "argument --kind: invalid choice: 'lua'"),
         (["run", "c.yaml", "--listen", "9080"], "expected HOST:PORT such as 127.0.0.1:9080, got '9080'"),
         (["run", "c.yaml", "--work", "2"], "unrecognized arguments: --work 2"),
         (["check", "a", "b"], "unrecognized arguments: b"),
@@ -97,6 +99,14 @@ def test_output_into_a_closed_pipe_ends_quietly() -> None:
     )
     os.close(writer)
     assert (process.returncode, process.stderr) == (1, b"")
+
+
+def test_build_of_what_is_no_plugin(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One line, no traceback, nothing written."""
+    assert main(["build", str(tmp_path), "-o", str(tmp_path / "x.wasm")]) == 1
+    message = f"sluiceway: {tmp_path} has no .go files: give the folder of the plugin's package main"
+    assert capsys.readouterr() == ("", f"{message}\n")
+    assert not (tmp_path / "x.wasm").exists()
 
 
 def test_schema_is_json(capsys: pytest.CaptureFixture[str]) -> None:

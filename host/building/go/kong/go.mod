@@ -1,0 +1,8 @@
+module github.com/Kong/go-pdk
+
+go 1.24
+
+require (
+	github.com/proxy-wasm/proxy-wasm-go-sdk v0.0.0-20250212164326-ab4161dcf924
+	sluiceway v0.0.0
+)

@@ -1,0 +1,79 @@
+package sluiceway
+
+import (
+	"context"
+	"maps"
+	"net/http"
+	"slices"
+
+	"github.com/proxy-wasm/proxy-wasm-go-sdk/proxywasm"
+)
+
+// Exchange is one request and its response, as a plugin sees them.
+type Exchange struct {
+	Request  *Message
+	Response *Message
+	// Answer is what goes to the client instead of an upstream's response, once it has been written to.
+	Answer *Answer
+	// ResponseHeader are fields for the response that is to come, given in the request phase.
+	ResponseHeader http.Header
+	// Values are what a shim keeps for the length of the exchange.
+	Values map[any]any
+
+	answered bool // Answer has been sent
+	isOver   bool // in the log phase
+	resume   func(*task)
+	context  context.Context
+	cancel   context.CancelFunc
+}
+
+func newExchange() *Exchange {
+	e := &Exchange{Answer: &Answer{}, Values: map[any]any{}}
+	e.Request = &Message{exchange: e, calls: &requestCalls}
+	e.Response = &Message{exchange: e, calls: &responseCalls}
+	return e
+}
+
+// IsAnswered tells whether the plugin has answered in the request phase.
+func (e *Exchange) IsAnswered() bool { return e.answered }
+
+// applyResponseHeader adds the fields that were given before there was a response.
+func (e *Exchange) applyResponseHeader() {
+	for _, name := range Sorted(e.ResponseHeader) {
+		for _, value := range e.ResponseHeader[name] {
+			if err := proxywasm.AddHttpResponseHeader(name, value); err != nil {
+				proxywasm.LogErrorf("response field %s cannot be added: %v", name, err)
+			}
+		}
+	}
+}
+
+// ComingHeader returns ResponseHeader, to be changed.
+func (e *Exchange) ComingHeader() http.Header {
+	if e.ResponseHeader == nil {
+		e.ResponseHeader = http.Header{}
+	}
+	return e.ResponseHeader
+}
+
+// Sorted returns the names of fields, or other keys, in their order.
+func Sorted[Map ~map[string]V, V any](named Map) []string {
+	return slices.Sorted(maps.Keys(named))
+}
+
+// Context returns a context that ends with the exchange.
+func (e *Exchange) Context() context.Context {
+	if e.context == nil {
+		e.context, e.cancel = context.WithCancel(context.WithValue(context.Background(), exchangeKey{}, e))
+	}
+	return e.context
+}
+
+type exchangeKey struct{}
+
+func (e *Exchange) end() {
+	e.isOver = true
+	if e.cancel != nil {
+		e.cancel()
+	}
+}

@@ -1,0 +1,114 @@
+"""What a plugin was written for, and which Go modules stand in for that."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from host.building.imports import imports_of
+from host.errors import HostError
+
+SHIMS: Final = Path(__file__).parent / "go"
+"""The modules that stand in for those of other systems."""
+
+
+class Kind(enum.Enum):
+    """A system that runs plugins in Go."""
+
+    PROXY_WASM = "proxy-wasm"
+    APISIX = "apisix"
+    KONG = "kong"
+    TYK = "tyk"
+
+
+@dataclass(frozen=True, slots=True)
+class Shim:
+    """A module in `go`: its import path, its folder, and the version that a plugin without one requires."""
+
+    module: str
+    folder: str
+    version: str = "v0.0.0"
+
+
+RUNTIME: Final = Shim("sluiceway", "sluiceway")
+
+SHIM_OF: Final = {
+    Kind.APISIX: Shim("github.com/apache/apisix-go-plugin-runner", "apisix", "v0.5.0"),
+    Kind.KONG: Shim("github.com/Kong/go-pdk", "kong", "v0.11.2"),
+    Kind.TYK: Shim("github.com/TykTechnologies/tyk", "tyk"),
+}
+
+SDKS: Final = ("github.com/proxy-wasm/proxy-wasm-go-sdk", "github.com/tetratelabs/proxy-wasm-go-sdk")
+"""Import paths of the Proxy-Wasm SDK, today's first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A package main: a folder, or one file of it (`file` is its name)."""
+
+    folder: Path
+    file: str = ""
+
+    @classmethod
+    def at(cls, path: Path) -> Source:
+        """Return the package at a path. Raises HostError where there is none."""
+        path = path.absolute()
+        if path.is_dir():
+            source = cls(path)
+        elif path.suffix == ".go" and path.is_file():
+            source = cls(path.parent, path.name)
+        else:
+            raise HostError(f"{path} is neither a folder nor a .go file")
+        if not source.files:
+            raise HostError(f"{path} has no .go files: give the folder of the plugin's package main")
+        return source
+
+    @property
+    def files(self) -> list[Path]:
+        """The Go files, tests left out."""
+        if self.file:
+            return [self.folder / self.file]
+        return sorted(path for path in self.folder.glob("*.go") if not path.name.endswith("_test.go"))
+
+    @property
+    def name(self) -> str:
+        """A name for the plugin."""
+        return self.file.removesuffix(".go") or self.folder.name
+
+    def imports(self) -> set[str]:
+        """Return what the package imports; packages of the plugin's own are not looked into."""
+        return set[str]().union(*map(imports_of, self.files))
+
+
+def detect(source: Source, inner: Iterable[Path] = ()) -> Kind:
+    """Return what a plugin was written for, by what it imports; `inner`: further files of its module.
+
+    Raises HostError where that says nothing, or more than one thing.
+    """
+    imports = source.imports()
+    kinds = _kinds(imports)
+    if not kinds:
+        # A main that imports the packages with the plugins in them, as APISIX's runner has it.
+        kinds = _kinds(set[str]().union(*map(imports_of, inner)))
+    if not kinds and "net/http" in imports:
+        kinds = {Kind.TYK}  # handlers of net/http are all that Tyk asks for
+    if len(kinds) == 1:
+        return kinds.pop()
+    found = " and of ".join(sorted(kind.value for kind in kinds))
+    known = ", ".join([SDKS[0], *(shim.module for shim in SHIM_OF.values()), "net/http (handlers, for Tyk)"])
+    wrong = f"imports packages of {found}" if found else f"imports none of {known}"
+    raise HostError(f"{source.folder / source.file} {wrong}: say which by --kind")
+
+
+def _kinds(imports: set[str]) -> set[Kind]:
+    found = {kind for kind, shim in SHIM_OF.items() if _imports_module(imports, shim.module)}
+    if not found and any(_imports_module(imports, sdk) for sdk in SDKS):
+        found.add(Kind.PROXY_WASM)
+    return found
+
+
+def _imports_module(imports: set[str], module: str) -> bool:
+    return any(path == module or path.startswith(f"{module}/") for path in imports)

@@ -1,0 +1,400 @@
+"""Plugins of APISIX's Go runner, of Kong and of Tyk, compiled by the real Go and run on the real host."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from abi.types import Action, LogLevel
+from host.building.builder import Built, build
+from host.building.kinds import Kind
+from host.errors import PluginStartError
+from host.testing import ChainHost, PluginHost, WasmPlugin
+from host.testing.stream import HostedStream
+
+pytestmark = pytest.mark.timeout(600)
+
+SOURCES = Path(__file__).parent / "recompile"
+REQUEST = [
+    (b":method", b"GET"),
+    (b":path", b"/get?a=1"),
+    (b":authority", b"outer.example"),
+    (b":scheme", b"http"),
+]
+Compile = Callable[[str], Built]
+
+
+@pytest.fixture(scope="module")
+def compiled(
+    require_peer: Callable[[Path | str | None, str], Path], tmp_path_factory: pytest.TempPathFactory
+) -> Compile:
+    """A function that compiles one of the sources beside this file, once."""
+    require_peer(shutil.which("go"), "Go 1.24 or newer")
+    folder, done = tmp_path_factory.mktemp("compiled"), dict[str, Built]()
+
+    def compile_(name: str) -> Built:
+        if name not in done:
+            done[name] = build(SOURCES / name, folder / f"{Path(name).stem}.wasm")
+        return done[name]
+
+    return compile_
+
+
+def host(built: Built, configuration: Any = None) -> PluginHost:
+    """The plugin with the settings that `sluiceway build` prints."""
+    return PluginHost(built.output, configuration, allow_on_headers_stop_iteration=True)
+
+
+def get(plugin: ChainHost, *fields: tuple[bytes, bytes]) -> HostedStream:
+    """A request without a body."""
+    stream = plugin.http_stream()
+    stream.request_headers([*REQUEST, *fields], end_of_stream=True)
+    return stream
+
+
+def field(stream: HostedStream, name: bytes) -> list[bytes]:
+    """The values of a field, as the upstream gets them."""
+    return [value for key, value in stream.to_upstream.headers or () if key == name]
+
+
+# --- APISIX
+
+
+def apisix(name: str, value: str = "") -> list[dict[str, str]]:
+    """A configuration as the runner gets it."""
+    return [{"name": name, "value": value}]
+
+
+def test_an_answer_ends_the_request(compiled: Compile) -> None:
+    """And has the fields that the plugin gave, and a content type that was found out."""
+    with host(compiled("apisix"), apisix("greet", '{"greeting": "hello"}')) as plugin:
+        answer = get(plugin).local_response
+    assert answer is not None
+    assert (answer.status, answer.body) == (200, b"hello")
+    assert (b"x-greeter", b"GET") in answer.headers
+    assert (b"content-type", b"text/plain; charset=utf-8") in answer.headers
+
+
+def test_fields_alone_are_no_answer(compiled: Compile) -> None:
+    """As in the runner: only a status or content is."""
+    with host(compiled("apisix"), apisix("greet", "{}")) as plugin:
+        stream = get(plugin)
+    assert stream.local_response is None
+    assert stream.to_upstream.ended
+
+
+def test_a_filter_that_asks_for_the_body_waits_for_it(compiled: Compile) -> None:
+    """Nothing leaves before; then everything that it has changed does."""
+    with host(compiled("apisix"), {"conf": apisix("rewrite")}) as plugin:
+        stream = plugin.http_stream()
+        head = [(b":method", b"POST"), *REQUEST[1:], (b"x-secret", b"1"), (b"content-length", b"6")]
+        assert stream.request_headers(head) is Action.PAUSE
+        assert stream.request_body(b"abc") is Action.PAUSE
+        assert stream.to_upstream.headers is None
+        assert stream.request_body(b"def", end_of_stream=True) is Action.CONTINUE
+        assert stream.to_upstream.headers == [
+            (b":method", b"POST"),
+            (b":path", b"/new%20path?b=2"),
+            (b":authority", b"inner.example"),
+            (b":scheme", b"http"),
+            (b"content-length", b"6"),
+            (b"x-ip", b"203.0.113.7"),
+        ]
+        assert stream.to_upstream.body == b"abcdef"
+        stream.response_headers([(b":status", b"200"), (b"content-type", b"a/b")], end_of_stream=True)
+        assert stream.to_client.headers == [
+            (b":status", b"200"),
+            (b"content-type", b"a/b"),
+            (b"x-from-request", b"1"),
+        ]
+        assert plugin.logs() == ["1 POST /get abcdef of 203.0.113.7"]
+
+
+def test_a_stream_that_ends_while_a_filter_waits(compiled: Compile) -> None:
+    """The filter is told, as by a runner's lost connection, and the VM goes on."""
+    with host(compiled("apisix"), apisix("rewrite")) as plugin:
+        stream = plugin.http_stream()
+        assert stream.request_headers(REQUEST) is Action.PAUSE
+        stream.close()
+        assert plugin.logs() == ["no body: The connection is closed"]
+        assert get(plugin).to_upstream.ended
+        assert plugin.failures == 0
+
+
+def test_response_filter(compiled: Compile) -> None:
+    """It sees the whole content, and its own takes the place of that."""
+    with host(compiled("apisix"), apisix("shout")) as plugin:
+        stream = get(plugin)
+        head = [(b":status", b"200"), (b"content-length", b"5"), (b"x-inner", b"1")]
+        assert stream.response_headers(head) is Action.PAUSE
+        stream.response_body(b"he")
+        stream.response_body(b"llo", end_of_stream=True)
+        assert stream.to_client.body == b"HELLO!"
+        assert stream.to_client.headers == [
+            (b":status", b"201"),
+            (b"content-length", b"6"),
+            (b"x-status", b"200"),
+        ]
+
+
+def test_filters_run_in_the_order_of_the_configuration(compiled: Compile) -> None:
+    """Up to the first that answers; those of before 0.3 too."""
+    conf = [*apisix("old", "x"), *apisix("greet", '{"status": 204}'), *apisix("broken")]
+    with host(compiled("apisix"), conf) as plugin:
+        answer = get(plugin).local_response
+        assert answer is not None
+        assert answer.status == 204
+    with host(compiled("apisix"), apisix("old", "x")) as plugin:
+        assert field(get(plugin), b"x-old") == [b"x"]
+
+
+def test_phases_of_apisix(compiled: Compile) -> None:
+    """Where the configuration names them, a filter runs in its phase alone."""
+    conf = {
+        "ext-plugin-pre-req": {"conf": apisix("shout")},
+        "ext-plugin-post-resp": {"conf": apisix("greet", "{}")},
+    }
+    with host(compiled("apisix"), conf) as plugin:
+        stream = get(plugin)
+        stream.response_headers([(b":status", b"200")], end_of_stream=True)
+    assert stream.to_client.headers == [(b":status", b"200")]
+
+
+@pytest.mark.parametrize(
+    ("configuration", "message"),
+    [
+        (apisix("nobody"), 'no plugin "nobody"; there are: broken, greet, old, rewrite, shout'),
+        (apisix("greet", '{"status": 1}'), "plugin greet does not take its configuration: 1 is no status"),
+        ({"greeting": "x"}, "name the plugins, as"),
+    ],
+)
+def test_a_configuration_that_apisix_skips_is_refused(
+    compiled: Compile, configuration: Any, message: str
+) -> None:
+    """The runner logs it and goes on without the plugin."""
+    with pytest.raises(PluginStartError) as caught:
+        host(compiled("apisix"), configuration)
+    assert message in "".join(caught.value.__notes__)
+
+
+def test_a_panic_is_500_and_harms_no_other_request(compiled: Compile) -> None:
+    """And says where."""
+    with host(compiled("apisix"), apisix("broken")) as plugin:
+        for _ in range(2):
+            answer = get(plugin).local_response
+            assert answer is not None
+            assert (answer.status, answer.body) == (500, b'{"error": "Internal Server Error"}')
+        assert plugin.failures == 0
+        assert "greet.go:" in plugin.logs(LogLevel.CRITICAL)[0]
+
+
+# --- Kong
+
+
+def test_kong_phases(compiled: Compile) -> None:
+    """All of HTTP's run, on one instance for each configuration."""
+    with host(compiled("kong"), {"message": "Kong!"}) as plugin:
+        get(plugin).close()
+        stream = get(plugin, (b"user-agent", b"test"), (b"x-secret", b"1"))
+        assert stream.to_upstream.headers == [
+            (b":method", b"GET"),
+            (b":path", b"/inner?a=1"),
+            (b":authority", b"inner.example"),
+            (b":scheme", b"http"),
+            (b"user-agent", b"test"),
+            (b"x-requests", b"2"),
+            (b"x-many", b"1"),
+            (b"x-many", b"2"),
+        ]
+        stream.response_headers([(b":status", b"200")])
+        stream.response_body(b"hello", end_of_stream=True)
+        assert stream.to_client.headers == [
+            (b":status", b"202"),
+            (b"x-hello", b"Kong! test by rewrite to outer.example"),
+            (b"x-seen", b"200 hello for ann"),
+        ]
+        stream.close()
+        assert plugin.logs(LogLevel.WARN)[-1] == "target: not supported by this host: kong.service.set_target"
+        source, text = plugin.logs(LogLevel.INFO)[-1].split(" ", 1)
+        record = json.loads(text)
+        assert source == "service"
+        assert record["response"]["status"] == 202
+        assert record["request"]["uri"] == "/inner?a=1"
+        assert record["client_ip"] == "203.0.113.7"
+
+
+def test_kong_exit(compiled: Compile) -> None:
+    """Repeated fields stay; the response phase is for what a service answers; the log phase is for all."""
+    with host(compiled("kong"), {"exit": 418}) as plugin:
+        stream = get(plugin)
+        assert stream.local_response is not None
+        assert (stream.local_response.status, stream.local_response.body) == (418, b"tea")
+        assert [value for name, value in stream.local_response.headers if name == b"x-pot"] == [b"1", b"2"]
+        assert stream.to_client.get(b"x-seen") is None
+        stream.close()
+        assert plugin.logs(LogLevel.INFO)[0].startswith("exit {")
+
+
+def test_kong_body(compiled: Compile) -> None:
+    """It is read whole, and replaced."""
+    with host(compiled("kong"), {"body": True}) as plugin:
+        stream = plugin.http_stream()
+        assert stream.request_headers([*REQUEST, (b"content-length", b"6")]) is Action.PAUSE
+        stream.request_body(b"abc")
+        stream.request_body(b"def", end_of_stream=True)
+        assert stream.to_upstream.body == b"abcdef, seen"
+        assert field(stream, b"content-length") == [b"12"]
+
+
+def test_kong_plugin_without_main(compiled: Compile) -> None:
+    """go-pluginserver found New by its symbol; phases of connections are named as not served."""
+    with host(compiled("kong_without_main/go-old.go"), {"path": "/x"}) as plugin:
+        assert field(get(plugin), b"x-path") == [b"/x"]
+        assert "phase Preread is not called" in plugin.logs(LogLevel.WARN)[0]
+
+
+def test_kong_panic(compiled: Compile) -> None:
+    """The request fails, the plugin does not."""
+    with host(compiled("kong"), {"panic": True}) as plugin:
+        answer = get(plugin).local_response
+        assert answer is not None
+        assert answer.status == 500
+        assert plugin.failures == 0
+
+
+# --- Tyk
+
+
+def test_tyk_request_handler(compiled: Compile) -> None:
+    """What it changes in *http.Request goes to the upstream."""
+    with host(compiled("tyk"), {"post": ["AddField"]}) as plugin:
+        stream = get(plugin, (b"x-secret", b"1"))
+        assert stream.to_upstream.headers == [
+            (b":method", b"GET"),
+            (b":path", b"/inner?a=1"),
+            (b":authority", b"inner.example"),
+            (b":scheme", b"http"),
+            (b"foo", b"Bar"),
+        ]
+        assert plugin.logs(LogLevel.INFO) == ['msg="adding a field" path=/get']
+
+
+def test_tyk_answer(compiled: Compile) -> None:
+    """It stops the chain; fields that come behind the status are late, as in net/http."""
+    definition = {
+        "config_data": {"api": "mine"},
+        "custom_middleware": {"pre": [{"name": "Tell", "path": "x.so"}]},
+    }
+    with host(compiled("tyk"), definition) as plugin:
+        for count in (41, 42):
+            answer = get(plugin).local_response
+            assert answer is not None
+            assert json.loads(answer.body) == {"session": None, "count": count, "api": "mine", "path": "/get"}
+        assert (b"x-from", b"203.0.113.7:50000") in answer.headers
+        assert not any(name == b"x-late" for name, _ in answer.headers)
+
+
+@pytest.mark.parametrize(("key", "status"), [(b"right", None), (b"wrong", 403), (b"silent", 403)])
+def test_tyk_check(compiled: Compile, key: bytes, status: int | None) -> None:
+    """One that neither answers nor sets a session lets nobody in."""
+    with host(compiled("tyk"), {"auth_check": "CheckKey", "post_key_auth": ["AddField"]}) as plugin:
+        stream = get(plugin, (b"authorization", key))
+        assert (stream.local_response.status if stream.local_response else None) == status
+        assert field(stream, b"foo") == ([] if status else [b"Bar"])
+        if not status:
+            stream.response_headers([(b":status", b"200")], end_of_stream=True)
+            assert stream.to_client.get(b"x-ratelimit-limit") == b"0"
+
+
+def test_tyk_session_goes_to_plugins_that_come_after(compiled: Compile) -> None:
+    """It is the property `session`, as JSON, for those of other kinds."""
+    wasm = compiled("tyk").output
+    check = WasmPlugin(wasm, {"auth_check": "CheckKey"}, name="check")
+    tell = WasmPlugin(wasm, {"post": "Tell"}, name="tell")
+    with ChainHost([check, tell]) as chain:
+        stream = get(chain, (b"authorization", b"right"))
+        session = json.loads(stream.get_property("session") or b"")  # type: ignore[arg-type]
+        assert (session["alias"], session["key_id"]) == ("right-session", "right")
+        assert stream.local_response is not None
+        assert json.loads(stream.local_response.body)["session"]["alias"] == "right-session"
+
+
+def test_tyk_body(compiled: Compile) -> None:
+    """One handler reads and leaves it, the next one replaces it, and its length is told."""
+    with host(compiled("tyk"), {"pre": ["Length", "Upper", "Length"]}) as plugin:
+        stream = plugin.http_stream()
+        stream.request_headers([*REQUEST, (b"content-length", b"6")])
+        stream.request_body(b"abc")
+        assert stream.request_body(b"def", end_of_stream=True) is Action.CONTINUE
+        assert stream.to_upstream.body == b"ABCDEF"
+        assert plugin.logs(LogLevel.INFO) == ["6 bytes", "6 bytes"]
+
+
+def test_tyk_response_handler(compiled: Compile) -> None:
+    """What it changes in *http.Response goes to the client."""
+    with host(compiled("tyk"), {"response": ["Mark"]}) as plugin:
+        stream = get(plugin)
+        stream.response_headers([(b":status", b"200"), (b"content-length", b"5")])
+        stream.response_body(b"hello", end_of_stream=True)
+        assert stream.to_client.headers == [
+            (b":status", b"202"),
+            (b"content-length", b"6"),
+            (b"x-mark", b"GET hello"),
+        ]
+        assert stream.to_client.body == b"hello?"
+
+
+@pytest.mark.parametrize(
+    ("configuration", "message"),
+    [
+        (
+            {"post": ["Nobody"]},
+            "no func(http.ResponseWriter, *http.Request) Nobody in the plugin; there are: AddField,",
+        ),
+        ({"response": ["AddField"]}, "no func(http.ResponseWriter, *http.Response, *http.Request) AddField"),
+        ({}, 'name a symbol, as {"post": ["AddField"]}; there are: AddField,'),
+        ("[", "the stages:"),
+    ],
+)
+def test_tyk_symbols_that_are_not_there(compiled: Compile, configuration: Any, message: str) -> None:
+    """Tyk serves such an API with 500 for each request."""
+    with pytest.raises(PluginStartError) as caught:
+        host(compiled("tyk"), configuration)
+    assert message in "".join(caught.value.__notes__)
+
+
+def test_tyk_panic(compiled: Compile) -> None:
+    """The request fails, the plugin does not."""
+    with host(compiled("tyk"), {"pre": ["Broken"]}) as plugin:
+        answer = get(plugin).local_response
+        assert answer is not None
+        assert answer.status == 500
+        assert plugin.failures == 0
+
+
+# --- building
+
+
+def test_plain_plugins_may_register_in_main(compiled: Compile) -> None:
+    """As TinyGo's do; with Go's own compiler nothing would run it."""
+    built = compiled("proxy_wasm")
+    assert built.kind is Kind.PROXY_WASM
+    with host(built) as plugin:
+        assert field(get(plugin), b"x-plain") == [b"1"]
+
+
+def test_nothing_is_written_into_the_folder_of_the_sources(compiled: Compile) -> None:
+    """Not even a go.mod where there is none."""
+    before = {
+        name: sorted(path.name for path in (SOURCES / name).iterdir()) for name in ("apisix", "kong", "tyk")
+    }
+    for name in before:
+        compiled(name)
+    assert before == {name: sorted(path.name for path in (SOURCES / name).iterdir()) for name in before}
+    assert before["tyk"] == ["main.go"]
+    assert "go 1.15" in (SOURCES / "apisix/go.mod").read_text()
