@@ -23,7 +23,7 @@ class ProtobufError(ValueError):
 
 def decode_message(data: bytes) -> dict[int, Value]:
     """Return the last value of each field by its number: whole numbers, or bytes. Raises ProtobufError."""
-    return dict(_fields(data))
+    return dict(iterate_fields(data))
 
 
 def encode_message(fields: Mapping[int, Value]) -> bytes:
@@ -38,7 +38,8 @@ def encode_message(fields: Mapping[int, Value]) -> bytes:
     return b"".join(parts)
 
 
-def _fields(data: bytes) -> Iterator[tuple[int, Value]]:
+def iterate_fields(data: bytes) -> Iterator[tuple[int, Value]]:
+    """Yield the number and value of each field in order, repeated ones each. Raises ProtobufError."""
     at = 0
     while at < len(data):
         tag, at = _read_varint(data, at)

@@ -321,11 +321,16 @@ class Proxy:
 
 
 def _tell(assembly: Assembly) -> None:
+    for warning in assembly.config.warnings:
+        logger.warning("%s", warning)
     for problem in assembly.problems:
         logger.error("%s", problem)
     if down := assembly.unavailable:
         named = ", ".join(down[:_NAMED]) + (", …" if len(down) > _NAMED else "")
-        logger.error("%d of %d routes answer 503: %s", len(down), len(assembly.config.routes), named)
+        answers = {route.id: route.unavailable for route in assembly.config.routes}
+        statuses = sorted({answer.status if (answer := answers.get(each)) else 503 for each in down})
+        said = " or ".join(map(str, statuses))
+        logger.error("%d of %d routes answer %s: %s", len(down), len(answers), said, named)
 
 
 def bind(addresses: Sequence[Listen], *, reuse_port: bool = False) -> list[socket.socket]:

@@ -29,6 +29,7 @@ _GATEWAY = (
     "shadow_report",
     "workers",
     "log",
+    "tyk",
     "plugin_attr",
     "stats_config",
     "node",

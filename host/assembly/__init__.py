@@ -152,7 +152,7 @@ async def _assemble(
         services,
         upstreams,
         around.callouts,
-        list(dict.fromkeys([*problems, *plugins.problems, *streams.problems])),
+        list(dict.fromkeys([*config.problems, *problems, *plugins.problems, *streams.problems])),
         [*routes.unavailable, *streams.unavailable],
         plugins.awaits_code,
     )

@@ -16,8 +16,6 @@ from host.filters.python import PythonFilter, PythonFilterAdapter
 from host.filters.wasm import WasmFilter
 from host.services import LoopServices
 
-_PHASES = {"rewrite": PhaseClass.REWRITE, "access": PhaseClass.ACCESS}
-
 
 @dataclass(frozen=True, slots=True)
 class Native:
@@ -90,7 +88,8 @@ class Chains:
                 if isinstance(part.filter, native.base):
                     filter_ = native.adapter(part.filter, access_logger=use.access_logger)
                     priority = own if part.priority is None or use.priority is not None else part.priority
-                    yield Placed(filter_, priority, part.phase, is_global, part.response_first, use.name)
+                    phase = part.phase if use.stage is None else PhaseClass[use.stage.upper()]
+                    yield Placed(filter_, priority, phase, is_global, part.response_first, use.name)
             return
         if isinstance(entry, WasmPlugin):
             try:
@@ -102,7 +101,8 @@ class Chains:
         else:
             found = self._plugins.python_filter(entry, use, native.base)
             filter_ = native.adapter(found, access_logger=use.access_logger)
-        yield Placed(filter_, own, _PHASES[entry.http_request_phase], is_global, name=use.name)
+        stage = use.stage or entry.stage or entry.http_request_phase
+        yield Placed(filter_, own, PhaseClass[stage.upper()], is_global, name=use.name)
 
 
 def _close(filters: list[Filter]) -> None:

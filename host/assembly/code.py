@@ -44,7 +44,8 @@ class ModuleLoader:
             code = await self._code(entry)
             return await self._services.run(lambda: self._module(entry, code, known))
         except ModuleError as error:
-            return PluginLoadError(entry.name, f"{place}: {error}")
+            reason = f"{place}: {error}"
+            return PluginLoadError(entry.name, f"{reason}; {entry.hint}" if entry.hint else reason)
         except CodeError as error:
             kind = PluginLoadError if error.is_final else NotFetched
             return kind(entry.name, str(error))
@@ -57,6 +58,8 @@ class ModuleLoader:
         return await asyncio.to_thread(self._fetcher.fetch, entry.remote)
 
     def _module(self, entry: WasmPlugin, code: bytes | None, known: Module | None) -> Module:
+        if entry.is_pinned and known is not None:
+            return known
         if code is None:
             code = read_file(entry.file) if entry.file is not None else entry.inline
         if entry.verification_key:

@@ -10,7 +10,7 @@ from host.assembly.chains import HTTP, Chains
 from host.assembly.plugins import Plugins
 from host.assembly.upstreams import Upstreams
 from host.chain import FilterChain
-from host.config import Config, PluginUse
+from host.config import Config, LocalAnswer, PluginUse
 from host.config import Route as RouteConfig
 from host.config import Upstream as UpstreamConfig
 from host.exchange import Route
@@ -42,11 +42,11 @@ class Routes:
         self._global_uses = [use for rule in config.global_rules for use in rule.plugins]
 
     def rule(self, route: RouteConfig) -> Rule[Route]:
-        """One route. Where a plugin of it did not come up, it answers 503."""
+        """One route. Where a plugin of it did not come up, it answers 503, or as it says."""
         chain = self._chain(route.plugins, route)
         if chain is None:
             self.unavailable.append(route.id)
-            chain = self._unavailable()
+            chain = self._unavailable(route.unavailable)
         made = Route(
             route.id,
             chain,
@@ -68,8 +68,9 @@ class Routes:
             chain = self._unavailable()
         return Route("", chain, self._upstream(None))
 
-    def _unavailable(self) -> FilterChain:
-        chain = FilterChain([PythonFilterAdapter(Unavailable())])
+    def _unavailable(self, answer: LocalAnswer | None = None) -> FilterChain:
+        filter_ = Unavailable() if answer is None else Unavailable(answer.status, answer.body)
+        chain = FilterChain([PythonFilterAdapter(filter_)])
         chain.count_in(self._requests)
         return chain
 
@@ -110,4 +111,5 @@ def _properties(route: RouteConfig | None) -> dict[bytes, bytes]:
         b"route_name": name,
         join_path([b"xds", b"cluster_name"]): cluster,
         b"cluster_name": cluster,
+        **{join_path([part.encode() for part in path]): value for path, value in route.properties},
     }

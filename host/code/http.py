@@ -34,12 +34,18 @@ class Answer:
 
 
 class HttpClient:
-    """Downloads within limits. `timeout`: seconds for one try, `trusted_ca`: a PEM file besides the system's own."""
+    """Downloads within limits. `timeout`: seconds for one try, `trusted_ca`: a PEM file besides the system's own.
 
-    def __init__(self, *, timeout: float, retries: int, trusted_ca: Path | None = None) -> None:
+    `verify`: False takes any certificate.
+    """
+
+    def __init__(
+        self, *, timeout: float, retries: int, trusted_ca: Path | None = None, verify: bool = True
+    ) -> None:
         self._timeout = timeout
         self._retries = retries
         self._trusted_ca = trusted_ca
+        self._verify = verify
 
     def get(self, url: str, limit: int, headers: Mapping[str, str] | None = None) -> Answer:
         """Return the answer, whatever its status, but after the tries that a passing failure gets.
@@ -60,7 +66,7 @@ class HttpClient:
         raise AssertionError("the last try returns or raises")
 
     def _try(self, url: str, limit: int, headers: Mapping[str, str]) -> Answer:
-        pool = _pool(self._trusted_ca)
+        pool = _pool(self._trusted_ca, self._verify)
         import urllib3
 
         end = time.monotonic() + self._timeout
@@ -105,7 +111,7 @@ def _reason(error: BaseException) -> str:
 
 
 @lru_cache(maxsize=16)
-def _pool(trusted_ca: Path | None) -> urllib3.PoolManager:
+def _pool(trusted_ca: Path | None, verify: bool) -> urllib3.PoolManager:
     try:
         import urllib3
     except ModuleNotFoundError as error:
@@ -118,4 +124,7 @@ def _pool(trusted_ca: Path | None) -> urllib3.PoolManager:
             context.load_verify_locations(trusted_ca)
         except OSError as error:
             raise CodeError(f"trusted_ca {trusted_ca}: {error}", is_final=True) from error
+    if not verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
     return urllib3.PoolManager(ssl_context=context)

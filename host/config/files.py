@@ -5,7 +5,6 @@ All that is wrong is gathered before anything is raised. Importing this module c
 
 from __future__ import annotations
 
-import stat
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,13 +15,12 @@ from host.config.references import check, declared_plugins
 from host.config.resolve import resolve
 from host.config.resolve_plugins import PlaceOf
 from host.config.schema import Gateway, Resources, Whole
+from host.config.text import read_text
+from host.config.tyk.apis import TykApis
 from host.config.validate import Validated, validate
 from host.errors import ConfigError, Problem
 
 END_MARK: Final = "#END"
-
-MAX_FILE_SIZE: Final = 64 * 1024 * 1024
-"""Bytes. 10,000 routes with plugins take about 2 MB."""
 
 
 def load(path: Path) -> Config:
@@ -40,6 +38,8 @@ def load(path: Path) -> Config:
         if path.name == "config.yaml" and companion is not None:
             message = f"stands here while {companion} is there to hold it: keep one of them"
             gateway.problems.append(gateway.problem((own,), message))
+        return _finish(gateway, gateway)
+    if companion is None and _has_apis(gateway):
         return _finish(gateway, gateway)
     if companion is None:
         places = " or ".join(str(place) for place in _companion_places(path))
@@ -91,6 +91,12 @@ def _resource_key(document: Document) -> str | None:
     )
 
 
+def _has_apis(document: Document) -> bool:
+    """Whether API definitions bring routes, so that none need be written here."""
+    tyk = document.root.value.get("tyk") if isinstance(document.root.value, dict) else None
+    return isinstance(tyk, dict) and bool(tyk.get("apis"))
+
+
 def _companion_places(path: Path) -> list[Path]:
     """`apisix.yaml` in the same folder, or in `conf` below it as an APISIX installation has it."""
     return [path.parent / "apisix.yaml", path.parent / "conf" / "apisix.yaml"]
@@ -110,16 +116,22 @@ def _finish(gateway: Document, resources: Document) -> Config:
         parts = [validate(gateway, Gateway, declared), validate(resources, Resources, declared, elsewhere)]
     problems = [problem for part in parts for problem in part.problems]
     problems.extend(check(gateway, resources))
+    first, last = parts[0], parts[-1]
+    settings = Gateway.model_construct(**_values(first, Gateway))
+    folder = Path(gateway.file).absolute().parent
+    apis = TykApis(settings.tyk, folder, gateway) if settings.tyk.apis else None
+    if apis is not None:
+        problems.extend(apis.problems)
     if problems:
         raise ConfigError(dict.fromkeys(problems))
-    first, last = parts[0], parts[-1]
-    return resolve(
-        Gateway.model_construct(**_values(first, Gateway)),
+    config = resolve(
+        settings,
         Resources.model_construct(**_values(last, Resources)),
-        Path(gateway.file).absolute().parent,
+        folder,
         _place_of(gateway),
         _place_of(resources),
     )
+    return config if apis is None else apis.added_to(config, settings.apisix)
 
 
 def _place_of(document: Document) -> PlaceOf:
@@ -137,29 +149,3 @@ def _values(validated: Validated, schema: type[Gateway] | type[Resources]) -> di
         **{key: [e.model for e in entries] for key, entries in validated.entries.items()},
     }
     return {key: value for key, value in values.items() if key in schema.model_fields}
-
-
-def read_text(path: Path, file: str) -> str | Problem:
-    """Return the text of a regular UTF-8 file of at most `MAX_FILE_SIZE` bytes, or what is wrong with it."""
-    try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            return Problem(file, None, "", "is not a regular file")
-        if status.st_size > MAX_FILE_SIZE:
-            return Problem(file, None, "", f"has {status.st_size} bytes; at most {MAX_FILE_SIZE} are read")
-        with path.open("rb") as stream:
-            data = stream.read(MAX_FILE_SIZE + 1)
-    except (OSError, ValueError) as error:
-        return Problem(file, None, "", f"cannot be read: {getattr(error, 'strerror', None) or error}")
-    return decode(data, file)
-
-
-def decode(data: bytes, file: str) -> str | Problem:
-    """Return the bytes as text, without a byte order mark, or what is wrong with them."""
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return Problem(file, 1, "", "is UTF-16: save it as UTF-8")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        return Problem(file, line, "", f"is not UTF-8: byte 0x{data[error.start]:02x} fits no character")

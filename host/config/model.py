@@ -30,6 +30,7 @@ from host.config.plugin_values import (
 )
 from host.config.process_values import ProcessSpec
 from host.config.stores import Stores
+from host.errors import Problem
 from host.log.format import DEFAULT as DEFAULT_ACCESS_LOG_FORMAT
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "HttpLimits",
     "KeepalivePool",
     "Listen",
+    "LocalAnswer",
     "LogConfig",
     "Node",
     "NodeConfig",
@@ -142,6 +144,14 @@ class Upstream:
     name: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class LocalAnswer:
+    """What the gateway itself answers, in JSON."""
+
+    status: int
+    body: bytes
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
     """Which requests go where, through which plugins.
@@ -149,7 +159,8 @@ class Route:
     `uris`, `hosts`, `methods`, `priority`: as `host.router.Rule` has them. `plugins`: the route's own, those of its
     plugin_config and of its service, merged. `timeout`: takes the place of the upstream's, unless None.
     `upstream` None: a plugin must answer. `trust_content_length`: body plugins keep lengths as they are, so heads
-    need not wait for bodies. `service_id`: of the service that it belongs to.
+    need not wait for bodies. `service_id`: of the service that it belongs to. `properties`: what plugins can read of
+    the route beside its name, by path. `unavailable`: the answer while a plugin of it has not come up; None: 503.
     """
 
     id: str
@@ -164,6 +175,8 @@ class Route:
     enable_websocket: bool = False
     trust_content_length: bool = False
     service_id: str = ""
+    properties: tuple[tuple[tuple[str, ...], bytes], ...] = ()
+    unavailable: LocalAnswer | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -274,7 +287,9 @@ class Config:
     """A whole gateway. `workers` 0: one for each CPU that the process may use. `shutdown_timeout`: how long a worker
     may finish its requests when it is told to stop. `upstreams`: what plugins can call, whether a route leads there or
     not. `processes`: what is kept running beside the gateway, once for all workers. `shadow_report`: the file that
-    takes what shadows did otherwise, a line of JSON an exchange."""
+    takes what shadows did otherwise, a line of JSON an exchange. `problems`: what was left out of it because it could
+    not be had, as an API whose bundle is not trusted; `warnings`: what is in it and does nothing.
+    """
 
     listen: tuple[Listen, ...] = (Listen("0.0.0.0", 9080),)
     stream_listen: tuple[StreamListen, ...] = ()
@@ -297,6 +312,8 @@ class Config:
     certificates: tuple[Certificate, ...] = ()
     processes: tuple[ProcessSpec, ...] = ()
     shadow_report: Path | None = None
+    problems: tuple[Problem, ...] = ()
+    warnings: tuple[Problem, ...] = ()
 
 
 def all_uses(config: Config) -> Iterator[PluginUse]:

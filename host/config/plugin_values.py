@@ -12,6 +12,8 @@ KIB = 1024
 MIB = 1024 * KIB
 
 HttpRequestPhase = Literal["rewrite", "access"]
+Stage = Literal["rewrite", "authn", "authz", "access", "post", "before_proxy"]
+"""The class of a filter's place among the others on the way to the upstream; names of `host.chain.PhaseClass`."""
 Isolation = Literal["none", "route", "stream", "filter"]
 FailurePolicy = Literal["fail_reload", "fail_closed", "fail_open"]
 PluginLogLevel = Literal["trace", "debug", "info", "warn", "error", "critical"]
@@ -66,7 +68,9 @@ class WasmPlugin:
 
     `snapshot`: further VMs begin as copies of the first one that has taken its configurations.
     `verification_key`: the Ed25519 public key (32 bytes) that the module must be signed for; empty: any module.
-    `http_request_phase`: plugins of `rewrite` run before all of `access`. `vm_configuration` is what proxy_on_vm_start
+    `http_request_phase`: plugins of `rewrite` run before all of `access`; `stage`, unless None, says it more exactly.
+    `hint`: what to say besides when there is no module. `is_pinned`: what was loaded stays, however the file changes.
+    `vm_configuration` is what proxy_on_vm_start
     reads, `environment` what the module sees through WASI. `callback_timeout` is CPU time of one callback,
     `start_timeout` that of loading until proxy_on_configure returned. `max_request_body_size` and its sibling bound
     what is buffered while the plugin pauses. `allow_on_headers_stop_iteration`: the plugin sees bodies while it holds
@@ -80,6 +84,9 @@ class WasmPlugin:
     verification_key: bytes = b""
     priority: int = 0
     http_request_phase: HttpRequestPhase = "access"
+    stage: Stage | None = None
+    hint: str = ""
+    is_pinned: bool = False
     failure_policy: FailurePolicy = "fail_reload"
     root_id: str = ""
     vm_id: str = ""
@@ -106,12 +113,18 @@ class WasmPlugin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PythonPlugin:
-    """A native filter: `target` is `module:Class`, looked up with `search_path` before `sys.path`."""
+    """A native filter: `target` is `module:Class`, looked up with `search_path` before `sys.path`.
+
+    With `file`, the class is looked up in that file alone, which is read anew when it has changed, unless `is_pinned`.
+    """
 
     name: str
     target: str
+    file: Path | None = None
+    is_pinned: bool = False
     priority: int = 0
     http_request_phase: HttpRequestPhase = "access"
+    stage: Stage | None = None
     search_path: tuple[Path, ...] = ()
     place: Place | None = field(default=None, compare=False, repr=False)
 
@@ -158,14 +171,15 @@ class PluginUse:
 
     `configuration`: the bytes that the plugin context reads in proxy_on_configure. `scope`: where they are written
     (`routes/1`, `services/a`, `plugin_configs/b`, `global_rules/c`): uses of one plugin with one scope share a plugin
-    context. `priority`: takes the place of the plugin's own, unless None. `access_logger`: the plugin sees the end of
-    each exchange alone. `shadow`: a plugin that works beside this one, and does not count.
+    context. `priority` and `stage`: take the place of the plugin's own, unless None. `access_logger`: the plugin sees
+    the end of each exchange alone. `shadow`: a plugin that works beside this one, and does not count.
     """
 
     name: str
     configuration: bytes = b""
     scope: str = ""
     priority: int | None = None
+    stage: Stage | None = None
     access_logger: bool = False
     shadow: Shadow | None = None
     place: Place | None = field(default=None, compare=False, repr=False)

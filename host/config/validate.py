@@ -12,7 +12,7 @@ import typing
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
@@ -24,6 +24,7 @@ from host.config.wording import explain
 from host.errors import Problem
 
 Place = tuple[str | int, ...]
+ModelT = TypeVar("ModelT", bound=Strict)
 
 
 EITHER: Final[dict[str, tuple[tuple[tuple[str, ...], bool], ...]]] = {
@@ -108,7 +109,7 @@ class _Check:
         try:
             values[str(place[0])] = adapter.validate_python(value)
         except ValidationError as error:
-            self._report_all(error, place)
+            self.report_all(error, place)
 
     def entry(self, model: type[BaseModel], item: Any, place: Place, entries: list[Entry]) -> None:
         known = len(self.problems)
@@ -117,7 +118,7 @@ class _Check:
         try:
             entry = Entry(self.document, place, model.model_validate(item))
         except ValidationError as error:
-            self._report_all(error, place)
+            self.report_all(error, place)
         else:
             if len(self.problems) == known:
                 entries.append(entry)
@@ -130,7 +131,8 @@ class _Check:
             elif required and not present:
                 self.report(place, f"lacks {keys[0]!r} (or {keys[1]!r})")
 
-    def _report_all(self, error: ValidationError, place: Place) -> None:
+    def report_all(self, error: ValidationError, place: Place) -> None:
+        """Say in words what pydantic found below the place."""
         for details in error.errors(include_url=False):
             self._report_one(details, place)
 
@@ -162,15 +164,35 @@ class _Check:
         """Say of a key that it is unknown, and which one may be meant."""
         key = str(place[-1])
         model = _model_at(self.schema, place[:-1])
-        if model is not None and key in model.known_to_apisix:
-            self.report(place, f"known to APISIX, not served by Sluiceway: {key}")
-            return
+        for who, known in known_keys(model):
+            if key in known:
+                self.report(place, f"known to {who}, not served by Sluiceway: {key}")
+                return
         keys = [] if model is None else [field.alias or name for name, field in model.model_fields.items()]
         nearest = difflib.get_close_matches(key, keys, n=1, cutoff=0.6)
         if nearest:
             self.report(place, f"unknown key; did you mean {nearest[0]!r}?")
         else:
             self.report(place, f"unknown key; expected one of: {', '.join(keys)}")
+
+
+def known_keys(model: type[Strict] | None) -> tuple[tuple[str, frozenset[str]], ...]:
+    """Return the keys that others have where this model stands and that are not served, by whose they are."""
+    return () if model is None else (("APISIX", model.known_to_apisix), ("Tyk", model.known_to_tyk))
+
+
+def validate_one(
+    document: Document, schema: type[ModelT], value: Any, problems: list[Problem]
+) -> ModelT | None:
+    """Return the model of a document that is one mapping as a whole; what is wrong is added to the problems.
+
+    `value` takes the place of the document's own, whose lines are told.
+    """
+    try:
+        return schema.model_validate(value)
+    except ValidationError as error:
+        _Check(document, schema, (), problems).report_all(error, ())
+        return None
 
 
 def _item_model(annotation: Any) -> type[Strict] | None:

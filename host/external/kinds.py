@@ -6,11 +6,19 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
 from host.config import Config, ExternalPlugin, PluginUse
+from host.config.tyk_values import TykApi
 from host.external.kind import Failure, Kind, Loaded, Part, Services
 
 Makers = Mapping[type[ExternalPlugin], Callable[[Services], Kind]]
 
-KINDS: Makers = MappingProxyType({})
+
+def _tyk_api(_: Services) -> Kind:
+    from host.external.tyk.api import ApiKind
+
+    return ApiKind()
+
+
+KINDS: Makers = MappingProxyType({TykApi: _tyk_api})
 """By the type of the plugins' entries."""
 
 

@@ -257,9 +257,16 @@ class PythonFilter:
 class Unavailable(PythonFilter):
     """Stands in for the filters of a route whose plugins did not come up."""
 
+    def __init__(self, status: int = 503, body: bytes | None = None) -> None:
+        """`body`: JSON; None for the usual one."""
+        super().__init__()
+        self._status, self._body = status, _UNAVAILABLE if body is None else body
+
     def on_request_headers(self, context: FilterContext, end_of_stream: bool) -> None:
-        """Answer 503."""
-        context.respond(503, [(b"Content-Type", b"application/json")], _UNAVAILABLE, "plugin_unavailable")
+        """Answer."""
+        context.respond(
+            self._status, [(b"Content-Type", b"application/json")], self._body, "plugin_unavailable"
+        )
 
 
 class NotFound(PythonFilter):

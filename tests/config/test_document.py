@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from host.config.document import format_path
-from host.config.files import decode, read_text
 from host.config.parse import MAX_DEPTH, parse
+from host.config.text import decode, read_text
 from host.errors import Problem
 
 

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from host.config import Config, json_schema, loads
-from host.config.files import decode
+from host.config.text import decode
 from host.errors import ConfigError, Problem
 
 

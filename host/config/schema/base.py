@@ -18,12 +18,13 @@ class Strict(BaseModel):
     """A mapping of the YAML: no other keys, no conversion between types.
 
     `known_to_apisix`: keys that APISIX has in this place and Sluiceway does not serve. They are errors that say so: a
-    key passed over in silence may be the one that keeps somebody out.
+    key passed over in silence may be the one that keeps somebody out. `known_to_tyk`: the same of Tyk.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     known_to_apisix: ClassVar[frozenset[str]] = frozenset()
+    known_to_tyk: ClassVar[frozenset[str]] = frozenset()
 
 
 def words(text: str) -> frozenset[str]:

@@ -27,6 +27,7 @@ from host.config.schema.scalars import (
 from host.config.schema.services import WasmService
 from host.config.schema.stores import Stores
 from host.config.schema.streams import StreamProxy
+from host.config.schema.tyk import Tyk
 from host.config.schema.vm import CapabilityRestriction, CircuitBreaker, IsolationMode, Recycle, VmConfig
 from host.log.format import DEFAULT as DEFAULT_FORMAT
 from host.log.format import parse_format
@@ -34,6 +35,14 @@ from host.log.format import parse_format
 Phase = Annotated[
     Literal["access", "rewrite"],
     Field(description="`rewrite`: before all plugins of `access`, whatever their priority."),
+]
+
+
+Stage = Annotated[
+    Literal["rewrite", "authn", "authz", "access", "post", "before_proxy"] | None,
+    Field(
+        description="The class of its place among all plugins, in this order; in place of `http_request_phase`."
+    ),
 ]
 
 
@@ -215,6 +224,7 @@ class WasmPlugin(PluginCode):
     name: Name = Field(description="The name that routes enable it by.")
     priority: Priority = Field(description="Larger runs earlier, among the plugins of one phase.")
     http_request_phase: Phase = "access"
+    stage: Stage = None
     failure_policy: Literal["fail_reload", "fail_closed", "fail_open"] = Field(
         default="fail_reload",
         description="After a trap: `fail_reload` starts a new VM, `fail_closed` answers 503, `fail_open` passes by.",
@@ -306,6 +316,7 @@ class PythonPlugin(Strict):
         WithJsonSchema({"type": "string", "pattern": r"^[\w.]+:\w+$"}),
     ] = Field(alias="class", description="`module:Class` of the filter.")
     http_request_phase: Phase = "access"
+    stage: Stage = None
 
 
 class ForeignFunction(Strict):
@@ -368,5 +379,6 @@ class Gateway(Strict):
     plugin_attr: PluginAttributes = Field(
         default=PluginAttributes(), description="APISIX's place for what concerns a plugin everywhere."
     )
+    tyk: Tyk = Field(default=Tyk(), description="APIs of Tyk's, and their middleware.")
     stats_config: StatsConfig = Field(default=StatsConfig(), description="Labels of metrics.")
     node: Node = Field(default=Node(), description="What this gateway is among others, for plugins.")

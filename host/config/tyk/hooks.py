@@ -1,0 +1,149 @@
+"""The plugin that a hook names, by its driver, and the configuration that this use of it has."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, cast
+
+from host.config import model
+from host.config.schema.tyk import CoprocessOptions, Tyk
+from host.config.schema.tyk_api import ApiDefinition, Hook
+from host.config.tyk.middleware import Entry
+from host.config.tyk_values import Dispatcher, TykGrpcHook
+from host.config.tyk_values import Hook as HookType
+
+_GRPC_LIMIT: Final = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A plugin, what a use of it is configured with, and the name that instrumentation has for it."""
+
+    plugin: model.Plugin
+    configuration: bytes
+    middleware_name: str
+
+
+def module_of(path: Path) -> Path:
+    """Return the `.wasm` file that stands for a Go plugin: the one beside a `.so`."""
+    return path.with_suffix(".wasm") if path.suffix == ".so" else path
+
+
+class HookPlugins:
+    """Makes the plugins of one API's hooks. Hooks of one file share a plugin, and with it what it keeps."""
+
+    def __init__(self, api: ApiDefinition, api_id: str, settings: Tyk, folder: Path) -> None:
+        self._api, self._id, self._settings, self._folder = api, api_id, settings, folder
+        data = {} if api.config_data_disabled else api.config_data
+        self.config_data = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+
+    def refusal(self, list_name: str, entry: Entry) -> str | None:
+        """Return why a hook cannot be; None where it can."""
+        hook, driver = entry.hook, entry.driver
+        if list_name == "traffic_logs":
+            if not hook.name or not hook.path.endswith(".py"):
+                return "needs 'name', a function, and 'path', a file in Python: no other code sees the record"
+            return None
+        if not driver:
+            return "lacks 'driver', and there is none beside the lists of hooks"
+        if not hook.path and driver != "grpc":
+            return "lacks 'path'"
+        if not hook.name and driver != "wasm":
+            return "lacks 'name'"
+        if driver == "python" and not hook.path.endswith(".py"):
+            return f"expected a file in Python as 'path', got {hook.path!r}"
+        if driver == "grpc":
+            options = self._settings.coprocess_options
+            if not options.enable_coprocess or not options.coprocess_grpc_server:
+                return "needs tyk.coprocess_options with enable_coprocess: true and coprocess_grpc_server"
+        return None
+
+    def make(self, stage: str, entry: Entry) -> Made:
+        """Return the plugin of a hook at this stage."""
+        hook = entry.hook
+        match entry.driver:
+            case "python":
+                return self._python(entry)
+            case "grpc":
+                return self._grpc(stage, entry)
+            case "wasm":
+                return Made(self._wasm(entry), _configuration(hook), f"WasmMiddleware:{hook.path}")
+        name = f"GoPluginMiddleware:{hook.path}:{hook.name}"
+        return Made(self._wasm(entry), self._symbol(stage, hook.name), name)
+
+    def _symbol(self, stage: str, name: str) -> bytes:
+        """What a recompiled Go plugin is told: the function of this use, and the API that it asks ctx for."""
+        api = self._api
+        told = {"name": api.name, "api_id": self._id, "org_id": api.org_id, stage: [name]}
+        return f'{json.dumps(told)[:-1]}, "config_data": {self.config_data}}}'.encode()
+
+    def _wasm(self, entry: Entry) -> model.WasmPlugin:
+        path = entry.folder / entry.hook.path
+        file = module_of(path)
+        hint = ""
+        if file != path:
+            hint = (
+                f"{path.name} is a shared object of Go's, which cannot be loaded here: build its source with "
+                f"`sluiceway build DIR -o {file}`"
+            )
+        return model.WasmPlugin(
+            name=self._name(file), file=file, hint=hint, is_pinned=self._is_strict, place=_place(entry)
+        )
+
+    def _python(self, entry: Entry) -> Made:
+        hook = entry.hook
+        file = entry.folder / hook.path
+        plugin = model.PythonPlugin(
+            name=f"{self._name(file)}:{hook.name}",
+            target=f"{file.stem}:{hook.name}",
+            file=file,
+            is_pinned=self._is_strict,
+            place=_place(entry),
+        )
+        return Made(plugin, _configuration(hook), "CoProcessMiddleware")
+
+    def _grpc(self, stage: str, entry: Entry) -> Made:
+        hook = entry.hook
+        plugin = TykGrpcHook(
+            name=f"tyk:{self._id}:{stage}:{hook.name}",
+            dispatcher=_dispatcher(self._settings.coprocess_options),
+            hook=cast(HookType, stage),
+            hook_name=hook.name,
+            api_id=self._id,
+            org_id=self._api.org_id,
+            config_data=self.config_data,
+            bundle_hash=entry.bundle_hash,
+            raw_body_only=hook.raw_body_only,
+            place=_place(entry),
+        )
+        return Made(plugin, b"", "CoProcessMiddleware")
+
+    @property
+    def _is_strict(self) -> bool:
+        return self._settings.tyk_reload == "strict"
+
+    def _name(self, file: Path) -> str:
+        """The name of a file's plugin: its path, from the configuration's folder where it lies below that."""
+        return f"tyk:{file.relative_to(self._folder) if file.is_relative_to(self._folder) else file}"
+
+
+def _dispatcher(options: CoprocessOptions) -> Dispatcher:
+    return Dispatcher(
+        address=options.coprocess_grpc_server,
+        receive_limit=options.grpc_recv_max_size or _GRPC_LIMIT,
+        send_limit=options.grpc_send_max_size or _GRPC_LIMIT,
+        authority=options.grpc_authority,
+    )
+
+
+def _configuration(hook: Hook) -> bytes:
+    if isinstance(hook.config, str):
+        return hook.config.encode()
+    return json.dumps(hook.config, ensure_ascii=False, separators=(",", ":")).encode() if hook.config else b""
+
+
+def _place(entry: Entry) -> model.Place:
+    found = entry.document.problem(entry.path, "")
+    return model.Place(found.file, found.line, found.path)

@@ -1,0 +1,1 @@
+"""Middleware of Tyk's: what an API does around its hooks, dispatchers that carry hooks out, and measuring."""
