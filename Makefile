@@ -19,7 +19,7 @@ SANITIZE_ROUNDS ?= 100000
 # constraints.txt pins what pip installs, so that a new machine gets what the last one tested. The project itself is
 # built without pip's isolation: an isolated build would fetch setuptools and cffi unpinned.
 PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
-CORE := $(filter-out host/core/generated/%,$(wildcard host/core/*.c host/core/cpython/*.c host/core/*.h host/core/*.py)) $(wildcard abi/*.py) setup.py
+CORE := $(filter-out host/core/generated/%,$(wildcard host/core/*.c host/core/*.h host/core/cpython/*.[ch] host/core/*.py)) $(wildcard abi/*.py) setup.py
 
 ##@ Use
 

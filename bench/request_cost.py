@@ -27,7 +27,7 @@ from bench.load.servers import (
     HEADER_CONFIGURATION,
     HEADER_PLUGIN,
 )
-from host.callouts.exchange import CallExchange
+from host.callouts import Callouts
 from host.chain import Filter, FilterChain
 from host.exchange import Exchange, Route
 from host.filters.python import PythonFilterAdapter
@@ -38,6 +38,7 @@ from host.http.server import Server
 from host.http.settings import HttpSettings
 from host.plugin.callouts import HttpCall
 from host.plugin.plugin import Key, Plugin, PluginSettings
+from host.plugin.services import CallInFlight
 from host.router import Router, Rule
 from host.testing.services import ManualServices
 from host.upstream.balancer import Node
@@ -93,20 +94,37 @@ class Timer:
         pass
 
 
-class Calls(ManualServices):
-    """Carries out the calls of a plugin on the upstream of its gateway."""
+class Named:
+    """The upstream of a gateway, by its name alone."""
 
     upstream: Upstream
 
+    def __contains__(self, name: object) -> bool:
+        return name == "origin"
+
+    def named(self, name: str) -> Upstream | None:
+        return self.upstream if name in self else None
+
+
+class Calls(ManualServices):
+    """Carries out the calls of a plugin on the upstream of its gateway, as the gateway's services do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.named = Named()
+        self._callouts = Callouts(Deadlines(time.monotonic))
+        self._callouts.directory.add(self.named)
+
+    def now(self) -> float:
+        return time.monotonic()
+
     def has_upstream(self, name: str) -> bool:
-        return True
+        return name in self._callouts.directory
 
-    def http_call(self, call: HttpCall) -> CallExchange:
-        exchange = CallExchange(call, self.upstream)
-        exchange.start()
-        return exchange
+    def http_call(self, call: HttpCall) -> CallInFlight | None:  # type: ignore[override]
+        return self._callouts.send(call)
 
-    def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:
+    def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:  # type: ignore[override]
         return Timer()
 
 
@@ -119,7 +137,7 @@ class Gateway:
         deadlines = Deadlines(time.monotonic)
         self._upstream = Upstream("bench", [Node("127.0.0.1", 1980)], deadlines, self._nodes)
         if calls is not None:
-            calls.upstream = self._upstream
+            calls.named.upstream = self._upstream
         router = Router([Rule(Route("1", FilterChain(filters), self._upstream), ["/*"])])
 
         def match(exchange: Exchange) -> Route | None:

@@ -59,5 +59,37 @@ Returns the head, what the filters let leave (-1: they have not seen it), and th
 what leaves.
 """
 
+settle_request: Callable[[Capsule, Capsule, bytes], tuple[int, bytes | None]] = _hot.settle_request
+"""(sw_stream, sw_client, host): go on with an exchange whose request has no body.
+
+Returns what the filters let leave, and the head to be sent if that is the whole request, and can be written.
+"""
+
 set_upstream: Callable[[Capsule, Capsule], None] = _hot.set_upstream
 close_stream: Callable[[Capsule], int] = _hot.close_stream
+next_woken: Callable[[], int] = _hot.next_woken
+"""(): number of a stream that was resumed from elsewhere and is to be settled now; -1: there is none."""
+
+Begin = Callable[[int, str, bytes, int, int, bytes, int, bytes, bytes, bool], int]
+serve_http_calls: Callable[[Begin], None] = _hot.serve_http_calls
+"""(begin): have this called for each HTTP call of a guest.
+
+Its arguments: the VM's serial, shifted by 32, and the id of the plugin context; the upstream's name; the head of the
+request; what it says of the content, as the writer takes it; the judge's flags for the response; the content; the
+milliseconds that it may take, 0: the longest there may be; fields and trailers as the guest gave them (b"": no
+trailers); whether :scheme is https. It returns the call's number, or a Status with its sign changed.
+"""
+
+take_call_response: Callable[[Capsule, int, bytes, int, Capsule, int], tuple[int, bool]]
+take_call_response = _hot.take_call_response
+"""(sw_judge, flags of the request, data, at, sw_delivery, most bytes of content): judge a response into a delivery.
+
+Returns the head, and whether that was a whole response, whose content is in the delivery too.
+"""
+
+deliver_http_call: Callable[[Capsule, Capsule, int], int] = _hot.deliver_http_call
+"""(sw_context of a plugin context, sw_delivery, the call's number): give the guest what is in the delivery, which is
+empty afterwards.
+
+Returns flags of what has to be seen to, as events of streams do.
+"""

@@ -58,8 +58,6 @@ RESPONSE_TRAILERS = 2048
 LEAVING = 4095
 """These flags; the others are for `Stream._attend`."""
 
-_WOKEN = 8192  # further ones: log lines wait, a VM died, a guest set its tick, a plugin context can end
-
 _REQUEST, _RESPONSE = 0, 1
 _on_headers, _on_body, _on_trailers = (
     lib.sw_stream_on_headers,
@@ -172,7 +170,7 @@ class Stream:
         if self._leases is not None:
             for _, lease in self._leases:
                 lease.attend()
-        if flags & _WOKEN:
+        if flags & streams.WOKEN:
             streams.settle_woken()
         return flags & LEAVING
 

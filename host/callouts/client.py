@@ -52,8 +52,8 @@ class Callouts:
         upstream = self._upstream(call.upstream, call.address, call.callouts)
         if upstream is None:
             return None
+        exchange = CallExchange(call, upstream)
         try:
-            exchange = CallExchange(call, upstream)
             return exchange if exchange.start() else None
         except MessageError as error:
             logger.error("a call of plugin %s: %s", call.plugin, error.reason)

@@ -22,22 +22,30 @@ class Directory:
 
     def __init__(self) -> None:
         self._sets: list[NamedUpstreams] = []
+        self._found: dict[str, Upstream] = {}  # those that were asked for since the sets last changed
 
     def add(self, upstreams: NamedUpstreams) -> None:
         """Look here first from now on."""
         self._sets = [upstreams, *self._sets]
+        self._found = {}
 
     def remove(self, upstreams: NamedUpstreams) -> None:
         """Look here no more. Idempotent."""
         self._sets = [each for each in self._sets if each is not upstreams]
+        self._found = {}
 
     def __contains__(self, name: object) -> bool:
-        return any(name in each for each in self._sets)
+        return name in self._found or any(name in each for each in self._sets)
 
     def find(self, name: str) -> Upstream | None:
         """Return the upstream of this id or name; None without one."""
+        found = self._found.get(name)
+        return found if found is not None else self._look_for(name)
+
+    def _look_for(self, name: str) -> Upstream | None:
         for each in self._sets:
             found = each.named(name)
             if found is not None:
+                self._found[name] = found
                 return found
         return None

@@ -10,15 +10,9 @@ import socket
 from typing import Final
 
 from abi.types import BufferType, MapType
-from host import hot
 from host.headers import HeaderMap
-from host.hot import Capsule
-from host.http.message import (
-    HEAD_METHOD,
-    NO_CLIENT,
-    WRITE_CHUNKED,
-    WRITE_NO_BODY,
-)
+from host.hot import Capsule, take_call_response
+from host.http.message import IDEMPOTENT
 from host.plugin.callouts import CallFailure, HttpCall
 from host.upstream.balancer import NodeState
 from host.upstream.connection import UpstreamConnection
@@ -27,9 +21,6 @@ from host.upstream.upstream import Upstream
 
 logger = logging.getLogger("sluiceway.callouts")
 
-_IDEMPOTENT: Final = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"})  # RFC 9110, 9.2.2
-_EXPECT_CONTENT: Final = frozenset({b"POST", b"PUT", b"PATCH"})
-
 _BODY: Final = BufferType.HTTP_CALL_RESPONSE_BODY
 
 
@@ -37,27 +28,19 @@ class CallExchange:
     """A call on its way: what a connection tells it (`host.upstream.interfaces.ClientExchange`) ends it."""
 
     __slots__ = (
-        "_call", "_connecting", "_connection", "_framing", "_head", "_headers", "_method", "_most",
-        "_retried", "_tried", "_upstream",
-    )  # fmt: skip
+        "_call",
+        "_connecting",
+        "_connection",
+        "_delivery",
+        "_most",
+        "_retried",
+        "_tried",
+        "_upstream",
+    )
 
     def __init__(self, call: HttpCall, upstream: Upstream) -> None:
-        """Raises MessageError for a request that cannot be written."""
-        self._call = call
-        self._upstream = upstream
-        self._most = call.callouts.max_response_size
-        framing = WRITE_CHUNKED if call.trailers is not None else len(call.body) or WRITE_NO_BODY
-        head = upstream.writer.request(call.headers.pointer, NO_CLIENT, b"", framing, 0)
-        self._method = head[: head.index(b" ")]
-        if framing == WRITE_NO_BODY and self._method in _EXPECT_CONTENT:
-            framing = 0
-            head = upstream.writer.request(call.headers.pointer, NO_CLIENT, b"", framing, 0)
-        self._head, self._framing = head, framing
-        delivery = call.delivery
-        headers = delivery.map(MapType.HTTP_CALL_RESPONSE_HEADERS).pointer
-        if delivery.filler is None:
-            delivery.filler = hot.capsule(headers)
-        self._headers = delivery.filler
+        self._call, self._upstream = call, upstream
+        self._delivery, self._most = call.delivery.handle, call.callouts.max_response_size
         self._connection: UpstreamConnection | None = None
         self._connecting: UpstreamConnection | None = None
         self._retried = False
@@ -69,7 +52,10 @@ class CallExchange:
         return self._call.delivery.map(MapType.HTTP_CALL_RESPONSE_TRAILERS)
 
     def start(self, fresh: bool = False) -> bool:
-        """Send on an idle connection to the next node, or have one made. False: there is no node."""
+        """Send on an idle connection to the next node, or have one made. False: there is no node.
+
+        Raises MessageError for a request that cannot be written.
+        """
         upstream = self._upstream
         node = upstream.choose(self._tried)
         if node is None:
@@ -90,11 +76,10 @@ class CallExchange:
 
     def _send(self, connection: UpstreamConnection) -> None:
         self._connection = connection
-        call, trailers = self._call, None
-        if call.trailers is not None:
-            trailers = self._upstream.writer.trailers(call.trailers.pointer)
-        flags = HEAD_METHOD if self._method == b"HEAD" else 0
-        connection.send(self, flags, self._head, self._framing, call.body, True, trailers)
+        call = self._call
+        trailers = call.trailers
+        section = self._upstream.writer.trailers(trailers.pointer) if trailers is not None else None
+        connection.send(self, call.flags, call.head, call.framing, call.body, True, section)
 
     def _fail(self, failure: CallFailure, detail: str = "") -> None:
         self.cancel()
@@ -121,11 +106,13 @@ class CallExchange:
         """A 1xx is not for plugins."""
 
     def judge_response(self, judge: Capsule, request: int, data: bytes, at: int) -> tuple[int, bool]:
-        """Fill the map of the delivery."""
-        return hot.judge_response(judge, request, data, at, self._headers), False
+        """Fill the delivery: its map, and with a whole response its content too."""
+        return take_call_response(judge, request, data, at, self._delivery, self._most)
 
     def response_passed(self, head: int) -> None:
-        """Never called, as nothing passes on the spot."""
+        """The delivery has it all."""
+        self._connection = None
+        self._call.completed()
 
     def response_head(self, head: int, length: int, data: bytes, end: bool) -> None:
         """The response's head is in the delivery."""
@@ -157,7 +144,7 @@ class CallExchange:
         self._connection = None
         # The server may have closed an idle connection just as the request went out.
         is_stale = not answered and connection.requests > 1 and not self._retried
-        if is_stale and self._method in _IDEMPOTENT:
+        if is_stale and self._call.flags & IDEMPOTENT:
             self._retried = True
             if self.start(fresh=True):
                 return

@@ -48,7 +48,7 @@ ffibuilder.set_source(
         for path in sorted([*CORE.glob("*.c"), *CORE.glob("cpython/*.c"), CORE / "generated/abi.c"])
     ],
     include_dirs=[str(CORE.relative_to(ROOT))],
-    depends=[str(path.relative_to(ROOT)) for path in sorted(CORE.glob("*.h"))],
+    depends=[str(path.relative_to(ROOT)) for path in sorted([*CORE.glob("*.h"), *CORE.glob("cpython/*.h")])],
     libraries=["dl", "pthread"],
     extra_compile_args=COMPILE_ARGUMENTS,
     py_limited_api=True,

@@ -4,7 +4,7 @@
 
 #include "callouts.h"
 #include "hostcalls.h"
-#include "message.h"
+#include "passage.h"
 
 static bool is_named(const sw_headers *headers, const sw_field *field, const char *name) {
     return field->name_length == strlen(name) && !memcmp(sw_field_name(headers, field), name, field->name_length);
@@ -55,42 +55,56 @@ static bool are_valid_trailers(const sw_headers *trailers) {
     return true;
 }
 
-/* A map of its own, made of a guest's bytes; NULL with a status when that cannot be. */
-static sw_headers *new_map(const char *pairs, size_t length, int32_t *status) {
-    sw_headers *headers = sw_headers_new();
-    int failed = headers ? sw_headers_set_pairs(headers, pairs, length) : -1;
-    *status = !failed ? SW_OK : failed == -1 ? SW_INTERNAL_FAILURE : SW_BAD_ARGUMENT;
-    if (!failed) return headers;
-    sw_headers_delete(headers);
-    return NULL;
+/* The field section in `vm->outgoing`, if it is a good one; else why not. */
+static int32_t read_fields(sw_vm *vm, const char *pairs, size_t length, bool (*is_valid)(const sw_headers *)) {
+    int failed = sw_headers_fill(&vm->outgoing, pairs, length);
+    if (failed) return failed == -1 ? SW_INTERNAL_FAILURE : SW_BAD_ARGUMENT;
+    return is_valid(&vm->outgoing) ? SW_OK : SW_BAD_ARGUMENT;
+}
+
+/* Where a method is about content, a length tells that there is none (RFC 9110, 8.6). */
+static int64_t framing_of(const sw_http_request *request, const char *method, size_t length) {
+    static const char *const expecting[] = {"POST", "PUT", "PATCH"};
+    if (request->trailers_length) return SW_WRITE_CHUNKED;
+    if (request->body_length) return (int64_t)request->body_length;
+    for (size_t i = 0; i < sizeof expecting / sizeof *expecting; i++)
+        if (strlen(expecting[i]) == length && !memcmp(method, expecting[i], length)) return 0;
+    return SW_WRITE_NO_BODY;
+}
+
+/* Writes the head of the request in `vm->outgoing`. */
+static int32_t write_head(sw_vm *vm, sw_http_request *request) {
+    size_t length;
+    const char *method = sw_headers_get(&vm->outgoing, ":method", 7, &length);
+    request->flags = sw_method_flags(method, length);
+    request->framing = framing_of(request, method, length);
+    int64_t written = sw_put_request_head(&vm->outgoing_head, &vm->outgoing, NULL, NULL, 0, request->framing, 0);
+    request->head = sw_buffer_bytes(&vm->outgoing_head);
+    request->head_length = (size_t)written;
+    const char *scheme = sw_headers_get(&vm->outgoing, ":scheme", 7, &length);
+    request->is_https = scheme && length == 5;
+    return written ? SW_OK : SW_INTERNAL_FAILURE;
 }
 
 SW_HOSTCALL(proxy_http_call) {
-    uint32_t upstream_length = sw_argument(a, 1), headers_length = sw_argument(a, 3), body_length = sw_argument(a, 5);
-    uint32_t trailers_length = sw_argument(a, 7), timeout = sw_argument(a, 8), token_out = sw_argument(a, 9), token = 0;
-    const char *upstream = sw_guest(vm, sw_argument(a, 0), upstream_length);
-    const char *pairs = sw_guest(vm, sw_argument(a, 2), headers_length);
-    const char *body = sw_guest(vm, sw_argument(a, 4), body_length);
-    const char *trailer_pairs = sw_guest(vm, sw_argument(a, 6), trailers_length);
-    if (!upstream || !pairs || !body || !trailer_pairs) return SW_INVALID_MEMORY_ACCESS;
+    sw_http_request request = {
+        .upstream_length = sw_argument(a, 1), .pairs_length = sw_argument(a, 3), .body_length = sw_argument(a, 5),
+        .trailers_length = sw_argument(a, 7), .timeout = sw_argument(a, 8),
+    };
+    uint32_t token_out = sw_argument(a, 9), token = 0;
+    request.upstream = sw_guest(vm, sw_argument(a, 0), sw_argument(a, 1));
+    request.pairs = sw_guest(vm, sw_argument(a, 2), sw_argument(a, 3));
+    request.body = sw_guest(vm, sw_argument(a, 4), sw_argument(a, 5));
+    request.trailers = sw_guest(vm, sw_argument(a, 6), sw_argument(a, 7));
+    if (!request.upstream || !request.pairs || !request.body || !request.trailers) return SW_INVALID_MEMORY_ACCESS;
     if (!sw_guest_put_u32(vm, token_out, 0)) return SW_INVALID_MEMORY_ACCESS; /* before anything is begun */
-    if (!vm->effective || timeout > INT32_MAX) return SW_BAD_ARGUMENT;
-    int32_t status;
-    sw_headers *headers = new_map(pairs, headers_length, &status), *trailers = NULL;
-    if (headers && !is_valid_head(headers)) status = SW_BAD_ARGUMENT;
-    if (status == SW_OK) trailers = new_map(trailer_pairs, trailers_length, &status);
-    if (trailers && !are_valid_trailers(trailers)) status = SW_BAD_ARGUMENT;
-    if (status != SW_OK) {
-        sw_headers_delete(headers);
-        sw_headers_delete(trailers);
-        return status;
-    }
-    if (!trailers->count) {
-        sw_headers_delete(trailers);
-        trailers = NULL;
-    }
-    status = sw_http_call(vm->serial, vm->effective->root->id, upstream, upstream_length, headers, body, body_length, trailers,
-                          timeout, &token);
+    if (!vm->effective || request.timeout > INT32_MAX) return SW_BAD_ARGUMENT;
+    int32_t status = read_fields(vm, request.trailers, request.trailers_length, are_valid_trailers);
+    if (status != SW_OK) return status;
+    if (!vm->outgoing.count) request.trailers_length = 0; /* one of the empty forms */
+    if ((status = read_fields(vm, request.pairs, request.pairs_length, is_valid_head)) != SW_OK) return status;
+    if ((status = write_head(vm, &request)) != SW_OK) return status;
+    status = sw_http_call(vm->serial, vm->effective->root->id, &request, &token);
     if (status == SW_OK) sw_guest_put_u32(vm, token_out, token);
     return status;
 }

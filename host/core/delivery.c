@@ -80,7 +80,7 @@ int sw_vm_deliver(sw_vm *vm, uint16_t callback, sw_context *context, const sw_de
 
 static uint32_t clip(size_t size) { return size > INT32_MAX ? INT32_MAX : (uint32_t)size; }
 
-int sw_vm_deliver_http_call(sw_vm *vm, sw_context *root, sw_delivery *delivery, uint32_t token) {
+uint32_t sw_deliver_http_call(sw_context *root, sw_delivery *delivery, uint32_t token) {
     uint32_t arguments[SW_MOST_PARAMETERS] = {root->id, token};
     if (delivery->status == 0) {
         delivery->has_buffer[buffer_index(SW_BUFFER_HTTP_CALL_RESPONSE_BODY)] = true;
@@ -88,7 +88,9 @@ int sw_vm_deliver_http_call(sw_vm *vm, sw_context *root, sw_delivery *delivery, 
         arguments[3] = clip(sw_delivery_length(delivery, SW_BUFFER_HTTP_CALL_RESPONSE_BODY));
         arguments[4] = clip(fields_in(delivery, SW_MAP_HTTP_CALL_RESPONSE_TRAILERS));
     }
-    return sw_vm_deliver(vm, SW_PROXY_ON_HTTP_CALL_RESPONSE, root, delivery, arguments);
+    int failed = !root->vm || sw_vm_deliver(root->vm, SW_PROXY_ON_HTTP_CALL_RESPONSE, root, delivery, arguments);
+    sw_delivery_clear(delivery);
+    return (failed ? SW_VM_DIED : 0u) | sw_attention();
 }
 
 const sw_headers *sw_delivered_map(const sw_vm *vm, uint32_t type) {

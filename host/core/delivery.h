@@ -4,6 +4,7 @@
  * It belongs to whoever delivers it, may be filled over any time, and is the guest's to read during that callback only. */
 #pragma once
 #include "headers.h"
+#include "stream.h"
 #include "vm.h"
 
 enum { SW_DELIVERY_MAPS = 4, SW_DELIVERY_BUFFERS = 3 };
@@ -32,9 +33,10 @@ size_t sw_delivery_length(const sw_delivery *delivery, uint32_t type);
 /* sw_vm_call for a callback that brings something along. `arguments`: SW_MOST_PARAMETERS of them. */
 int sw_vm_deliver(sw_vm *vm, uint16_t callback, sw_context *context, const sw_delivery *delivery, const uint32_t *arguments);
 
-/* Calls proxy_on_http_call_response with what is in the delivery. One with a status other than 0 is that of a call that
- * has failed, and counts as empty. A body is there from now on, with no bytes too. */
-int sw_vm_deliver_http_call(sw_vm *vm, sw_context *root, sw_delivery *delivery, uint32_t token);
+/* Calls proxy_on_http_call_response of a plugin context with what is in the delivery, which is empty afterwards. One with a
+ * status other than 0 is that of a call that has failed, and counts as empty. There is a body, with no bytes too. Returns
+ * flags of what has to be seen to, as events of streams do. */
+uint32_t sw_deliver_http_call(sw_context *root, sw_delivery *delivery, uint32_t token);
 
 /* For the host calls: what is there now; NULL otherwise. */
 const sw_headers *sw_delivered_map(const sw_vm *vm, uint32_t type);

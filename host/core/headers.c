@@ -253,6 +253,17 @@ static bool are_well_formed_pairs(const char *pairs, size_t length) {
     return at == length;
 }
 
+static bool add_pairs(sw_headers *headers, const char *pairs) {
+    uint32_t count = get_u32(pairs);
+    size_t at = 4 + 8 * (size_t)count;
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t name = get_u32(pairs + 4 + 8 * (size_t)i), value = get_u32(pairs + 8 + 8 * (size_t)i);
+        if (sw_headers_add(headers, pairs + at, name, pairs + at + name + 1, value) < 0) return false;
+        at += (size_t)name + value + 2;
+    }
+    return true;
+}
+
 int sw_headers_set_pairs(sw_headers *headers, const char *pairs, size_t length) {
     if (is_empty_pairs(pairs, length)) {
         sw_headers_clear(headers);
@@ -260,17 +271,18 @@ int sw_headers_set_pairs(sw_headers *headers, const char *pairs, size_t length) 
     }
     if (!are_well_formed_pairs(pairs, length)) return -2;
     sw_headers fresh = {.limit_bytes = headers->limit_bytes, .exact = headers->exact};
-    uint32_t count = get_u32(pairs);
-    size_t at = 4 + 8 * (size_t)count;
-    for (uint32_t i = 0; i < count; i++) {
-        uint32_t name = get_u32(pairs + 4 + 8 * (size_t)i), value = get_u32(pairs + 8 + 8 * (size_t)i);
-        if (sw_headers_add(&fresh, pairs + at, name, pairs + at + name + 1, value) < 0) {
-            sw_headers_free(&fresh);
-            return -1;
-        }
-        at += (size_t)name + value + 2;
+    if (!add_pairs(&fresh, pairs)) {
+        sw_headers_free(&fresh);
+        return -1;
     }
     sw_headers_free(headers);
     *headers = fresh;
     return 0;
+}
+
+int sw_headers_fill(sw_headers *headers, const char *pairs, size_t length) {
+    sw_headers_clear(headers);
+    if (is_empty_pairs(pairs, length)) return 0;
+    if (!are_well_formed_pairs(pairs, length)) return -2;
+    return add_pairs(headers, pairs) ? 0 : -1;
 }

@@ -62,6 +62,8 @@ size_t sw_headers_pairs_size(const sw_headers *headers);
 void sw_headers_pairs_write(const sw_headers *headers, char *out);
 /* Replaces the whole map. 0, -1 as above, or -2 when the bytes are malformed (the map is then as it was). */
 int sw_headers_set_pairs(sw_headers *headers, const char *pairs, size_t length);
+/* The same in the memory that the map has, which is without meaning when this fails. */
+int sw_headers_fill(sw_headers *headers, const char *pairs, size_t length);
 
 static inline const char *sw_field_name(const sw_headers *headers, const sw_field *field) {
     return headers->bytes + field->name;

@@ -462,7 +462,7 @@ static bool push_pseudo(sw_headers *headers, uint32_t base, uint32_t name, uint3
     return sw_headers_push(headers, field);
 }
 
-static int64_t method_flags(const char *method, size_t length) {
+int64_t sw_method_flags(const char *method, size_t length) {
     static const char *const idempotent[] = {"GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"}; /* RFC 9110, 9.2.2 */
     for (size_t i = 0; i < sizeof idempotent / sizeof *idempotent; i++)
         if (strlen(idempotent[i]) == length && !memcmp(method, idempotent[i], length))
@@ -494,7 +494,7 @@ static int64_t finish_request(head_t *head, const request_line_t *line, uint32_t
     int framing = judge_framing(head, old);
     if (framing < 0) return framing;
     int64_t flags = framing | (old ? SW_HTTP_1_0 : 0) | (is_persistent(head, old) ? SW_KEEP_ALIVE : 0);
-    flags |= method_flags(line->method, line->method_length);
+    flags |= sw_method_flags(line->method, line->method_length);
     if (head->expects_continue && !old && (framing == SW_FRAMING_CHUNKED || head->content_length > 0)) flags |= SW_EXPECT_CONTINUE;
     size_t path = path_length(headers->bytes + path_at, target_length);
     if (head->names_fields) {

@@ -95,6 +95,8 @@ bool sw_is_valid_field(const char *name, size_t name_length, const char *value, 
 bool sw_is_valid_method(const char *method, size_t length);
 bool sw_is_valid_path(const char *path, size_t length);
 bool sw_is_valid_authority(const char *authority, size_t length);
+/* What a judge says of the method: SW_IDEMPOTENT, SW_HEAD_METHOD. */
+int64_t sw_method_flags(const char *method, size_t length);
 /* The number, or -1 when the text is not 1*DIGIT or is over INT64_MAX. */
 int64_t sw_content_length(const char *text, size_t length);
 

@@ -9,20 +9,37 @@ static char *room(sw_buffer *out, int64_t needed) {
     return sw_buffer_reserve(out, needed < FIRST_ROOM ? FIRST_ROOM : (size_t)needed);
 }
 
+int64_t sw_put_request_head(sw_buffer *out, const sw_headers *headers, const sw_client *client, const char *host,
+                            size_t host_length, int64_t framing, int flags) {
+    int64_t written = 0;
+    do {
+        char *place = room(out, -written);
+        written = place ? sw_write_request_head(headers, place, out->capacity, client, host, host_length, framing, flags) : 0;
+    } while (written < 0);
+    return written;
+}
+
+/* A request that leaves as a head alone. */
+static void write_request(sw_passage *passage, sw_stream *stream, const sw_client *client, const char *host,
+                          size_t host_length, sw_buffer *out) {
+    if (leaving(passage) != (SW_REQUEST_HEAD | SW_REQUEST_END)) return;
+    const sw_headers *headers = sw_headers_of(stream, SW_REQUEST);
+    passage->written = sw_put_request_head(out, headers, client, host, host_length, SW_WRITE_NO_BODY, 0);
+}
+
 int sw_pass_request(sw_passage *passage, sw_stream *stream, uint32_t owner, const sw_chain *chain, const sw_peer *peer,
                     const sw_client *client, const char *host, size_t host_length, sw_buffer *out) {
     *passage = (sw_passage){.flags = -1};
     if (sw_stream_open(stream, owner, chain, peer)) return -1;
     passage->flags = sw_stream_on_headers(stream, SW_REQUEST, true);
-    if (leaving(passage) != (SW_REQUEST_HEAD | SW_REQUEST_END)) return 0;
-    const sw_headers *headers = sw_headers_of(stream, SW_REQUEST);
-    int64_t written = 0;
-    do {
-        char *place = room(out, -written);
-        written = place ? sw_write_request_head(headers, place, out->capacity, client, host, host_length, SW_WRITE_NO_BODY, 0) : 0;
-    } while (written < 0);
-    passage->written = written;
+    write_request(passage, stream, client, host, host_length, out);
     return 0;
+}
+
+void sw_pass_settled(sw_passage *passage, sw_stream *stream, const sw_client *client, const char *host, size_t host_length,
+                     sw_buffer *out) {
+    *passage = (sw_passage){.flags = sw_stream_settle(stream)};
+    write_request(passage, stream, client, host, host_length, out);
 }
 
 static bool is_whole(int64_t head, const sw_judge *judge, size_t length) {
@@ -61,4 +78,15 @@ void sw_pass_response(sw_passage *passage, sw_stream *stream, sw_judge *judge, c
     if (status == 204 || status == 304) return; /* a filter made it one: it has no body, whatever came */
     passage->written = (uint32_t)written;
     if (written && passage->body != body) passage->body = sw_stream_take_body(stream, SW_RESPONSE, &passage->body_length);
+}
+
+int64_t sw_take_call_response(sw_delivery *delivery, bool *whole, sw_judge *judge, const char *data, size_t at, size_t length,
+                              int64_t request, size_t most) {
+    sw_headers *headers = sw_delivery_map(delivery, SW_MAP_HTTP_CALL_RESPONSE_HEADERS);
+    int64_t head = sw_judge_response(judge, data, at, length, request, headers);
+    const char *body = data + at + (head > 0 ? head & SW_HEAD_LENGTH_MASK : 0);
+    size_t body_length = (size_t)(data + length - body);
+    *whole = is_whole(head, judge, length - at) && body_length <= most &&
+             !sw_delivery_append(delivery, SW_BUFFER_HTTP_CALL_RESPONSE_BODY, body, body_length);
+    return head;
 }

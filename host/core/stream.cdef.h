@@ -39,7 +39,6 @@ const char *sw_stream_property(const sw_stream *stream, const char *path, size_t
 bool sw_stream_is_local(const sw_stream *stream);
 bool sw_stream_is_paused(const sw_stream *stream, int side);
 const char *sw_stream_details(const sw_stream *stream, size_t *length);
-int64_t sw_stream_next_woken(void);
 
 /* TCP connections: see connection.h. */
 int sw_connection_open(sw_stream *stream, uint32_t owner, const sw_chain *chain, const sw_peer *client);

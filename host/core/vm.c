@@ -53,6 +53,8 @@ void sw_vm_release(sw_vm *vm) {
     sw_vm_tell_account(vm);
     sw_metrics_release(vm->metrics);
     sw_headers_free(&vm->properties);
+    sw_headers_free(&vm->outgoing);
+    sw_buffer_free(&vm->outgoing_head);
     sw_buffer_free(&vm->defined);
     free(vm->contexts);
     free(vm->trace);

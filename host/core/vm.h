@@ -66,6 +66,8 @@ struct sw_vm {
     atomic_uint references;           /* atomic: the last but one may be a finalizer's, which runs on any thread */
     uint32_t next_id;
     sw_context *called, *effective;
+    sw_headers outgoing;              /* what a call sends, while it begins; the memory is kept for the next */
+    sw_buffer outgoing_head;
     const struct sw_delivery *delivery; /* what the callback that runs brings along; NULL = nothing */
     sw_context **contexts;            /* open addressing by id */
     uint32_t contexts_size, contexts_used;

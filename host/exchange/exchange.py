@@ -15,7 +15,7 @@ from host.exchange.record import CONNECTION_CLOSED_WITHOUT_RESPONSE, Record
 from host.exchange.request import SPECIAL, RequestSide
 from host.exchange.response import last_content
 from host.exchange.route import Reach, Route
-from host.hot import Target, pass_request
+from host.hot import Target, pass_request, settle_request
 from host.http.downstream import Downstream
 from host.http.flow import CHAIN, PEER
 from host.http.message import (
@@ -235,12 +235,28 @@ class Exchange(RequestSide):
 
     # --- what the chain lets pass ---
 
-    def on_ready(self, flags: int) -> None:
-        """The chain has moved on without an event of ours."""
+    def settle(self) -> None:
+        """Go on with what was asked for from elsewhere: a plain request, to begin with, in one call."""
+        host = self._upstream.host
+        if self._head & SPECIAL or host is None or self.chain.decodes:
+            super().settle()
+            return
+        flags, request = settle_request(self.handle, self._downstream.client_handle, host)
+        if flags > LEAVING:
+            flags = self._attend(flags)
+        if flags:
+            self.on_ready(flags, request)
+
+    def on_ready(self, flags: int, request: bytes | None = None) -> None:
+        """The chain has moved on without an event of ours. `request`: its head, if that is what leaves."""
         if not self._is_on:
             return
         try:
-            self._apply(flags)
+            if request is not None:
+                self._request_ready = self._first_end = True
+                self._acquire(request=request)
+            else:
+                self._apply(flags)
         except Exception:
             logger.exception("a request could not be continued")
             self.failed()

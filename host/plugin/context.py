@@ -12,11 +12,13 @@ from contextlib import suppress
 from typing import Any
 
 from host._core import ffi, lib
+from host.hot import Capsule, capsule, deliver_http_call
 from host.plugin.copies import RootCopy
 from host.plugin.delivery import Delivery
 from host.plugin.guests import Guest
 from host.plugin.services import Services, Timer
 from host.plugin.settings import FailurePolicy, RootKey
+from host.plugin.streams import ANY
 from host.wasm.module import Module
 from host.wasm.vm import GuestFailed, WasmVM
 
@@ -40,6 +42,7 @@ class RootContext:
         self.guest, self.vm, self.key = guest, vm, key
         self.is_hurried = False
         self.pointer = _new_native(vm, key)
+        self._handle = capsule(self.pointer)
         self.id = int(lib.sw_context_id(self.pointer))
         self._timer: Timer | None = None
         self._period = 0
@@ -76,16 +79,14 @@ class RootContext:
             self.vm.deliver(callback, self.pointer, delivery.pointer, self.id, *arguments)
         self.guest.after_delivery()
 
-    def deliver_http_call(self, delivery: Delivery, token: int) -> None:
-        """`deliver` for the outcome of an HTTP call."""
-        with suppress(GuestFailed):
-            self.vm.deliver_http_call(self.pointer, delivery.pointer, token)
-        self.guest.after_delivery()
+    def deliver_http_call(self, delivery: Capsule, token: int) -> None:
+        """`deliver` for the outcome of an HTTP call; empties the delivery."""
+        self.guest.after_delivery(deliver_http_call(self._handle, delivery, token))
 
     # --- ticks
 
-    def follow_ticks(self, services: Services, after: Callable[[], None]) -> None:
-        """Follow the guest's tick period if it has set one; `after` is called behind every tick.
+    def follow_ticks(self, services: Services, after: Callable[[int], None]) -> None:
+        """Follow the guest's tick period if it has set one; `after` is called behind every tick, with any flags.
 
         A period set again replaces the old one; a slow tick is not made up for (Envoy re-arms behind each).
         """
@@ -114,7 +115,7 @@ class RootContext:
             self._timer = None
         self._period = 0
 
-    def _tick(self, services: Services, after: Callable[[], None]) -> None:
+    def _tick(self, services: Services, after: Callable[[int], None]) -> None:
         self._timer = None
         if self.vm.is_failed:
             return
@@ -123,7 +124,7 @@ class RootContext:
             self.follow_ticks(services, after)
             if self._timer is None and self._period:
                 self._timer = services.call_later(self._period / 1000, lambda: self._tick(services, after))
-        after()
+        after(ANY)
 
     # --- the end
 

@@ -10,22 +10,16 @@ from host.headers import HeaderMap
 
 
 class Delivery:
-    """Filled by whoever delivers it; the guest reads it in that callback, by the host calls for maps and buffers.
+    """Filled by whoever delivers it; the guest reads it in that callback, by the host calls for maps and buffers."""
 
-    `filler`: whoever fills it may keep here what it needs for that; it stays over `clear`.
-    """
+    __slots__ = ("pointer",)
 
-    __slots__ = ("filler", "pointer")
+    pointer: Any
 
     def __init__(self) -> None:
-        self.filler: Any = None
         self.pointer = ffi.gc(lib.sw_delivery_new(), lib.sw_delivery_delete)
         if self.pointer == ffi.NULL:
             raise MemoryError("no memory for a delivery")
-
-    def clear(self) -> None:
-        """Empty it, for another use."""
-        lib.sw_delivery_clear(self.pointer)
 
     def map(self, kind: MapType) -> HeaderMap:
         """Return the map of this type (one of a call), which is there for the guest from now on."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from host.plugin.services import Services
 from host.plugin.settings import PluginSettings
+from host.plugin.streams import ANY
 from host.wasm.vm import WasmVM, new_serial
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class Guest:
         self.is_serving = self.has_ended = False
         self._others: dict[int, PluginSettings] = {}
         self._vm: weakref.ref[WasmVM] | None = None
-        self._after: Callable[[], None] = _nothing
+        self._after: Callable[[int], None] = _nothing
         self._waiting: list[Callable[[], None]] = []
         self._subjects: dict[Any, Any] = {}
         _guests[self.serial] = self
@@ -90,8 +91,9 @@ class Guest:
         elif not self.has_ended:
             self._waiting.append(work)
 
-    def serve(self, after: Callable[[], None]) -> None:
-        """The VM serves from now on, on the calling thread; `after` is called behind each delivery."""
+    def serve(self, after: Callable[[int], None]) -> None:
+        """The VM serves from now on, on the calling thread; `after` is called behind each delivery, with flags of what
+        there is to be seen to (`host.plugin.streams`)."""
         if self.is_serving or self.has_ended:
             return
         self._after, self.is_serving = after, True
@@ -99,9 +101,9 @@ class Guest:
         for work in waiting:
             work()
 
-    def after_delivery(self) -> None:
+    def after_delivery(self, flags: int = ANY) -> None:
         """See to what the guest asked for in a callback, and to its end if it trapped."""
-        self._after()
+        self._after(flags)
 
     # --- ends
 
@@ -158,7 +160,7 @@ def forget(serials: list[int]) -> None:
             guest.end()
 
 
-def _nothing() -> None:
+def _nothing(flags: int) -> None:
     """Nobody is there to see to it."""
 
 

@@ -67,7 +67,7 @@ class Lease:
         for root in self._built.roots.values():
             root.follow_ticks(self._services, self._after_delivery)
 
-    def _after_delivery(self) -> None:
+    def _after_delivery(self, flags: int) -> None:
         streams.settle_woken()
         self.attend()
         lines.deliver()

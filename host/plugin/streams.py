@@ -9,6 +9,7 @@ from __future__ import annotations
 import weakref
 from typing import Any, Protocol
 
+from host import hot
 from host._core import lib
 from host.wasm.vm import WasmVM
 
@@ -27,6 +28,12 @@ class NumberedStream(Protocol):
     def settle(self) -> None:
         """Carry out what was asked for from elsewhere."""
 
+
+WOKEN = 8192
+"""The flag (core/stream.h) that a stream is to be settled. Others beside it: log lines wait, a VM died, a guest set its
+tick, a plugin context can end."""
+ANY = 0xFFFFFFFF
+"""All flags: something that tells nothing has entered a guest."""
 
 OPEN: list[NumberedStream | None] = []
 """The open streams by number, put here and taken away by themselves. A stream that is open is kept alive by it: its
@@ -63,7 +70,7 @@ def request_of(number: int | None) -> str:
 
 def settle_woken() -> None:
     """Go on with all streams that a guest has resumed, answered or closed from another context."""
-    while (number := lib.sw_stream_next_woken()) >= 0:
+    while (number := hot.next_woken()) >= 0:
         stream = stream_of(number)
         if stream is not None:
             stream.settle()

@@ -358,7 +358,9 @@ class VmSupply:
             self._current.guest.end()
             self._current = None
 
-    def _after_delivery(self) -> None:
+    def _after_delivery(self, flags: int) -> None:
         """Behind what entered a guest from no event of a stream: a tick, the response of a call."""
-        streams.settle_woken()
-        self.after_guest()
+        if flags & streams.WOKEN:
+            streams.settle_woken()
+        if flags & ~streams.WOKEN or self._endings:
+            self.after_guest()

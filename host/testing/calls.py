@@ -26,7 +26,8 @@ class HostedCall:
         self.upstream = call.upstream
         self.headers: Fields = call.headers.items()
         self.body = call.body
-        self.trailers: Fields = call.trailers.items() if call.trailers is not None else []
+        trailers = call.trailers
+        self.trailers: Fields = trailers.items() if trailers is not None else []
         self.timeout = call.timeout
         self.token = call.token
 

@@ -211,11 +211,6 @@ class WasmVM:
         if lib.sw_vm_deliver(self.pointer, _INDEX[name], context, delivery, arguments):
             raise self._failed()
 
-    def deliver_http_call(self, context: Any, delivery: Any, token: int) -> None:
-        """Call proxy_on_http_call_response, with what is in the `sw_delivery *`."""
-        if lib.sw_vm_deliver_http_call(self.pointer, context, delivery, token):
-            raise self._failed()
-
     def set_log_level(self, level: LogLevel) -> None:
         """Lines below this level are dropped before they leave the core."""
         lib.sw_vm_set_log_level(self.pointer, level)

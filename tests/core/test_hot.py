@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from abi.types import BufferType
 from host import hot
 from host._core import ffi, lib
 from host.http.message import new_client, new_judge
@@ -14,6 +15,8 @@ STREAM = ffi.gc(lib.sw_stream_new(), lib.sw_stream_delete)
 JUDGE, CLIENT = new_judge(1000, 100, 10), new_client(b"10.0.0.1", b"80")
 STREAM_HANDLE, JUDGE_HANDLE, CLIENT_HANDLE = (hot.capsule(each) for each in (STREAM, JUDGE, CLIENT))
 HEADERS_HANDLE = hot.capsule(lib.sw_stream_map(STREAM, 0))
+DELIVERY = ffi.gc(lib.sw_delivery_new(), lib.sw_delivery_delete)
+DELIVERY_HANDLE = hot.capsule(DELIVERY)
 
 
 def test_only_types_that_a_call_takes_become_capsules() -> None:
@@ -35,6 +38,10 @@ def test_only_types_that_a_call_takes_become_capsules() -> None:
         (hot.judge_response, (JUDGE_HANDLE, 0, b"", 1, HEADERS_HANDLE)),
         (hot.judge_response, (JUDGE_HANDLE, 0, b"", 0, STREAM_HANDLE)),
         (hot.set_upstream, (STREAM_HANDLE, CLIENT_HANDLE)),
+        (hot.settle_request, (STREAM_HANDLE, STREAM_HANDLE, b"")),
+        (hot.take_call_response, (JUDGE_HANDLE, 0, b"", 1, DELIVERY_HANDLE, 0)),
+        (hot.take_call_response, (JUDGE_HANDLE, 0, b"", 0, HEADERS_HANDLE, 0)),
+        (hot.deliver_http_call, (STREAM_HANDLE, DELIVERY_HANDLE, 4)),
         (hot.close_stream, (JUDGE_HANDLE,)),
     ],
 )
@@ -56,6 +63,10 @@ def test_a_wrong_capsule_or_place_is_a_value_error(call: Any, arguments: tuple[A
         (hot.pass_response, (JUDGE_HANDLE, "0", b"", 0, STREAM_HANDLE, 0, False)),
         (hot.pass_response, (STREAM_HANDLE,)),
         (hot.set_upstream, ()),
+        (hot.settle_request, (STREAM_HANDLE, CLIENT_HANDLE, "host")),
+        (hot.take_call_response, (JUDGE_HANDLE, 0, b"", 0, DELIVERY_HANDLE, "0")),
+        (hot.take_call_response, ()),
+        (hot.deliver_http_call, ()),
         (hot.capsule, ()),
     ],
 )
@@ -76,3 +87,18 @@ def test_a_response_to_a_closed_exchange_is_judged_and_no_more() -> None:
     response = b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na"
     head, flags, message = hot.pass_response(JUDGE_HANDLE, 0, response, 0, STREAM_HANDLE, 0, False)
     assert (head & 0xFFFFF, head >> 32, flags, message) == (38, 200, -1, None)
+
+
+@pytest.mark.parametrize(("most", "is_whole", "length"), [(1, True, 1), (0, False, 0)])
+def test_a_whole_response_to_a_call_is_in_its_delivery(most: int, is_whole: bool, length: int) -> None:
+    """One that is longer than it may be is judged, and left for whoever refuses it."""
+    delivery = ffi.gc(lib.sw_delivery_new(), lib.sw_delivery_delete)
+    response = b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na"
+    head, whole = hot.take_call_response(JUDGE_HANDLE, 0, response, 0, hot.capsule(delivery), most)
+    assert (head & 0xFFFFF, head >> 32, whole) == (38, 200, is_whole)
+    assert lib.sw_delivery_length(delivery, BufferType.HTTP_CALL_RESPONSE_BODY) == length
+
+
+def test_an_exchange_that_is_closed_settles_to_nothing() -> None:
+    """It may have been woken before its end."""
+    assert hot.settle_request(STREAM_HANDLE, CLIENT_HANDLE, b"") == (0, None)

@@ -74,7 +74,7 @@ def test_work_waits_until_the_vm_serves() -> None:
         fresh, done = Guest(host.plugin.settings, host._services), []
         fresh.when_serving(lambda: done.append(1))
         assert done == []
-        fresh.serve(lambda: None)
+        fresh.serve(lambda flags: None)
         assert done == [1]
         fresh.when_serving(lambda: done.append(2))
         assert done == [1, 2]
@@ -86,7 +86,7 @@ def test_work_of_a_vm_that_never_serves_is_not_done() -> None:
         fresh, done = Guest(host.plugin.settings, host._services), []
         fresh.when_serving(lambda: done.append(1))
         fresh.end()
-        fresh.serve(lambda: None)
+        fresh.serve(lambda flags: None)
         fresh.when_serving(lambda: done.append(2))
         assert done == []
 

@@ -72,7 +72,7 @@ static void there_and_back(const sw_headers *headers) {
     size_t size = sw_headers_pairs_size(headers);
     char *pairs = malloc(size);
     sw_headers_pairs_write(headers, pairs);
-    sw_headers again = {.exact = true};
+    sw_headers again = {.exact = true}, filled = {.exact = true};
     int result = sw_headers_set_pairs(&again, pairs, size);
     if (!result) {
         CHECK(sw_headers_count(&again) == headers->count);
@@ -89,10 +89,15 @@ static void there_and_back(const sw_headers *headers) {
         memcpy(damaged, pairs, length);
         for (uint32_t k = chance(4); k; k--) damaged[chance((uint32_t)length)] = (char)(one_in(2) ? chance(256) : chance(4));
         uint32_t before = again.count;
-        if (sw_headers_set_pairs(&again, damaged, length)) CHECK(again.count == before);
+        int set = sw_headers_set_pairs(&again, damaged, length);
+        if (set) CHECK(again.count == before);
+        int fill = sw_headers_fill(&filled, damaged, length);
+        CHECK((fill == -2) == (set == -2));
+        if (!fill && !set) CHECK(filled.count == again.count);
         free(damaged);
     }
     sw_headers_free(&again);
+    sw_headers_free(&filled);
     free(pairs);
 }
 

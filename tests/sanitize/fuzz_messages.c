@@ -1,6 +1,6 @@
 /* The judge and the writer of HTTP/1.1 heads, with damaged messages in blocks of exactly their size. */
 #include "harness.h"
-#include "message.h"
+#include "passage.h"
 
 #define TEXT(literal) {literal, sizeof(literal) - 1}
 typedef struct { const char *bytes; size_t length; } text;
@@ -141,6 +141,18 @@ static void trailers(const sw_judge *judge) {
     sw_headers_free(&map);
 }
 
+/* A response to a call: the same head, and its content if that is all here. */
+static void take_call_response(sw_judge *judge, const char *data, size_t length, int64_t answered, int64_t head) {
+    sw_delivery *delivery = sw_delivery_new();
+    bool is_whole;
+    size_t most = one_in(2) ? 4096 : chance(8), body_length = length - (head > 0 ? (size_t)(head & SW_HEAD_LENGTH_MASK) : 0);
+    CHECK(sw_take_call_response(delivery, &is_whole, judge, data, 0, length, answered, most) == head);
+    size_t taken = sw_delivery_length(delivery, SW_BUFFER_HTTP_CALL_RESPONSE_BODY);
+    CHECK(taken == (is_whole ? body_length : 0) && taken <= most);
+    if (is_whole) CHECK(head >> SW_STATUS_SHIFT >= 200 && (uint64_t)judge->content_length == body_length);
+    sw_delivery_delete(delivery);
+}
+
 void fuzz_messages(unsigned rounds) {
     doing = "judging messages";
     for (unsigned i = 0; i < rounds; i++) {
@@ -158,6 +170,7 @@ void fuzz_messages(unsigned rounds) {
         CHECK(result > -(int64_t)SW_MESSAGE_NO_MEMORY - 1);
         if (result < 0) CHECK(sw_message_error_status((int)-result) >= 400 && *sw_message_error_text((int)-result));
         if (had_memory) check_prefixes(&judge, data, length, is_request, answered, result);
+        if (had_memory && !is_request) take_call_response(&judge, data, length, answered, result);
         if (result > 0) write_and_judge(&headers, is_request);
         trailers(&judge);
         sw_headers_free(&headers);

@@ -3,6 +3,7 @@
 #include "callouts.h"
 #include "grpc.h"
 #include "harness.h"
+#include "message.h"
 
 manners world;
 native_player play_native;
@@ -32,24 +33,22 @@ int32_t sw_call_foreign_function(uint32_t vm, uint32_t root, uint32_t context, i
     return one_in(3) ? SW_BAD_ARGUMENT : SW_OK;
 }
 
-int32_t sw_http_call(uint32_t vm, uint32_t root, const char *upstream, size_t upstream_length, sw_headers *headers,
-                     const char *body, size_t body_length, sw_headers *trailers, uint32_t timeout, uint32_t *token) {
-    uint8_t sum = 0; /* every byte can be read */
-    for (size_t i = 0; i < upstream_length; i++) sum ^= (uint8_t)upstream[i];
-    for (size_t i = 0; i < body_length; i++) sum ^= (uint8_t)body[i];
-    CHECK(vm && root && timeout <= INT32_MAX && headers && (sum || !sum));
-    CHECK(sw_headers_find(headers, ":method", 7, 0) >= 0 && sw_headers_find(headers, ":path", 5, 0) >= 0);
-    CHECK(sw_headers_find(headers, ":authority", 10, 0) >= 0 && (!trailers || trailers->count));
-    sw_headers_delete(headers);
-    sw_headers_delete(trailers);
-    *token = 4;
-    return one_in(3) ? SW_INTERNAL_FAILURE : SW_OK;
-}
-
 static uint8_t sum_of(const char *bytes, size_t length) {
     uint8_t sum = 0;
     for (size_t i = 0; i < length; i++) sum ^= (uint8_t)bytes[i];
     return sum;
+}
+
+int32_t sw_http_call(uint32_t vm, uint32_t root, const sw_http_request *request, uint32_t *token) {
+    uint8_t sum = sum_of(request->upstream, request->upstream_length) + sum_of(request->pairs, request->pairs_length) +
+                  sum_of(request->body, request->body_length) + sum_of(request->trailers, request->trailers_length);
+    CHECK(vm && root && request->timeout <= INT32_MAX && (sum || !sum));
+    CHECK(request->head_length > 20 && !memcmp(request->head + request->head_length - 4, "\r\n\r\n", 4));
+    bool is_chunked = request->trailers_length, has_body = request->body_length;
+    CHECK((request->framing == SW_WRITE_CHUNKED) == is_chunked);
+    if (has_body && !is_chunked) CHECK(request->framing == (int64_t)request->body_length);
+    *token = 4;
+    return one_in(3) ? SW_INTERNAL_FAILURE : SW_OK;
 }
 
 int32_t sw_grpc_open(uint32_t vm, uint32_t root, const sw_grpc_request *request, uint32_t *token) {

@@ -10,11 +10,8 @@ int32_t sw_call_native_filter(uint32_t owner, uint32_t filter, uint32_t event, u
     return 0;
 }
 
-int32_t sw_http_call(uint32_t vm, uint32_t root, const char *upstream, size_t upstream_length, sw_headers *headers,
-                     const char *body, size_t body_length, sw_headers *trailers, uint32_t timeout, uint32_t *token) {
-    (void)vm, (void)root, (void)upstream, (void)upstream_length, (void)body, (void)body_length, (void)timeout, (void)token;
-    sw_headers_delete(headers);
-    sw_headers_delete(trailers);
+int32_t sw_http_call(uint32_t vm, uint32_t root, const sw_http_request *request, uint32_t *token) {
+    (void)vm, (void)root, (void)request, (void)token;
     return SW_UNIMPLEMENTED;
 }
 

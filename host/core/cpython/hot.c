@@ -3,17 +3,13 @@
  * cffi gives the GIL up and takes it again around each call, packs the arguments into a tuple and looks each of them up in
  * its types; for these calls that is more than what they do (bench/request_cost.py). Here is only the glue: arguments to C
  * and results to objects. Native objects come as capsules, so that a wrong one is an error and no crash. */
-#define PY_SSIZE_T_CLEAN
-#define Py_LIMITED_API 0x030b0000
-#include <Python.h>
+#include "hot.h"
 
 #include <string.h>
 
-#include "passage.h"
-
 static sw_buffer head; /* that is being written; under the GIL */
 
-static bool takes(const char *function, Py_ssize_t count, Py_ssize_t expected) {
+bool sw_hot_takes(const char *function, Py_ssize_t count, Py_ssize_t expected) {
     if (count == expected) return true;
     PyErr_Format(PyExc_TypeError, "%s takes %zd arguments, not %zd", function, expected, count);
     return false;
@@ -35,8 +31,9 @@ static PyObject *message(const sw_passage *passage) {
 
 /* (address, name of its type) */
 static PyObject *capsule(PyObject *self, PyObject *const *arguments, Py_ssize_t count) {
-    static const char *const types[] = {"sw_stream", "sw_judge", "sw_headers", "sw_chain", "sw_peer", "sw_client"};
-    if (!takes("capsule", count, 2)) return NULL;
+    static const char *const types[] = {"sw_stream", "sw_judge", "sw_headers", "sw_chain",   "sw_peer",
+                                        "sw_client", "sw_context", "sw_delivery"};
+    if (!sw_hot_takes("capsule", count, 2)) return NULL;
     void *address = PyLong_AsVoidPtr(arguments[0]);
     const char *name = PyErr_Occurred() ? NULL : PyUnicode_AsUTF8AndSize(arguments[1], NULL);
     if (!name) return NULL;
@@ -47,7 +44,7 @@ static PyObject *capsule(PyObject *self, PyObject *const *arguments, Py_ssize_t 
 
 /* (judge, headers, data, at): (head, (authority, method, path)) */
 static PyObject *judge_request(PyObject *self, PyObject *const *arguments, Py_ssize_t count) {
-    if (!takes("judge_request", count, 4)) return NULL;
+    if (!sw_hot_takes("judge_request", count, 4)) return NULL;
     sw_judge *judge = PyCapsule_GetPointer(arguments[0], "sw_judge");
     sw_headers *headers = judge ? PyCapsule_GetPointer(arguments[1], "sw_headers") : NULL;
     char *data;
@@ -64,7 +61,7 @@ static PyObject *judge_request(PyObject *self, PyObject *const *arguments, Py_ss
 
 /* (stream, its number, chain, peer or None, client, host): (flags, head or None) */
 static PyObject *pass_request(PyObject *self, PyObject *const *arguments, Py_ssize_t count) {
-    if (!takes("pass_request", count, 6)) return NULL;
+    if (!sw_hot_takes("pass_request", count, 6)) return NULL;
     sw_stream *stream = stream_of(arguments[0]);
     unsigned long number = stream ? PyLong_AsUnsignedLong(arguments[1]) : 0;
     const sw_chain *chain = stream ? PyCapsule_GetPointer(arguments[2], "sw_chain") : NULL;
@@ -79,15 +76,7 @@ static PyObject *pass_request(PyObject *self, PyObject *const *arguments, Py_ssi
     return Py_BuildValue("LN", (long long)passage.flags, message(&passage));
 }
 
-typedef struct {
-    sw_judge *judge;
-    int64_t request;
-    char *data;
-    size_t at, length;
-} received;
-
-/* judge, flags of the request, data, at */
-static bool read_received(received *from, PyObject *const *arguments) {
+bool sw_hot_read_received(sw_hot_received *from, PyObject *const *arguments) {
     Py_ssize_t length, at = PyLong_AsSsize_t(arguments[3]);
     from->judge = PyErr_Occurred() ? NULL : PyCapsule_GetPointer(arguments[0], "sw_judge");
     from->request = from->judge ? PyLong_AsLongLong(arguments[1]) : 0;
@@ -101,8 +90,8 @@ static bool read_received(received *from, PyObject *const *arguments) {
 
 /* (judge, flags of the request, data, at, headers): head */
 static PyObject *judge_response(PyObject *self, PyObject *const *arguments, Py_ssize_t count) {
-    received from;
-    if (!takes("judge_response", count, 5) || !read_received(&from, arguments)) return NULL;
+    sw_hot_received from;
+    if (!sw_hot_takes("judge_response", count, 5) || !sw_hot_read_received(&from, arguments)) return NULL;
     sw_headers *headers = PyCapsule_GetPointer(arguments[4], "sw_headers");
     if (!headers) return NULL;
     return PyLong_FromLongLong(sw_judge_response(from.judge, from.data, from.at, from.length, from.request, headers));
@@ -110,8 +99,8 @@ static PyObject *judge_response(PyObject *self, PyObject *const *arguments, Py_s
 
 /* (judge, flags of the request, data, at, stream, flags for the writer, recounts): (head, flags, message or None) */
 static PyObject *pass_response(PyObject *self, PyObject *const *arguments, Py_ssize_t count) {
-    received from;
-    if (!takes("pass_response", count, 7) || !read_received(&from, arguments)) return NULL;
+    sw_hot_received from;
+    if (!sw_hot_takes("pass_response", count, 7) || !sw_hot_read_received(&from, arguments)) return NULL;
     sw_stream *stream = stream_of(arguments[4]);
     long flags = stream ? PyLong_AsLong(arguments[5]) : 0;
     int recounts = PyObject_IsTrue(arguments[6]);
@@ -121,9 +110,25 @@ static PyObject *pass_response(PyObject *self, PyObject *const *arguments, Py_ss
     return Py_BuildValue("LLN", (long long)passage.head, (long long)passage.flags, message(&passage));
 }
 
+/* (stream, client, host): (flags, head or None) */
+static PyObject *settle_request(PyObject *self, PyObject *const *arguments, Py_ssize_t count) {
+    if (!sw_hot_takes("settle_request", count, 3)) return NULL;
+    sw_stream *stream = stream_of(arguments[0]);
+    const sw_client *client = stream ? PyCapsule_GetPointer(arguments[1], "sw_client") : NULL;
+    char *host;
+    Py_ssize_t host_length;
+    if (!client || PyBytes_AsStringAndSize(arguments[2], &host, &host_length)) return NULL;
+    sw_passage passage;
+    sw_pass_settled(&passage, stream, client, host, (size_t)host_length, &head);
+    return Py_BuildValue("LN", (long long)passage.flags, message(&passage));
+}
+
+/* (): number of a stream, or -1 */
+static PyObject *next_woken(PyObject *self, PyObject *unused) { return PyLong_FromLongLong(sw_stream_next_woken()); }
+
 /* (stream, peer) */
 static PyObject *set_upstream(PyObject *self, PyObject *const *arguments, Py_ssize_t count) {
-    if (!takes("set_upstream", count, 2)) return NULL;
+    if (!sw_hot_takes("set_upstream", count, 2)) return NULL;
     sw_stream *stream = stream_of(arguments[0]);
     const sw_peer *peer = stream ? PyCapsule_GetPointer(arguments[1], "sw_peer") : NULL;
     if (!peer) return NULL;
@@ -137,10 +142,21 @@ static PyObject *close_stream(PyObject *self, PyObject *argument) {
     return stream ? PyLong_FromUnsignedLong(sw_stream_close(stream)) : NULL;
 }
 
-#define FAST(name) {#name, (PyCFunction)(void (*)(void))name, METH_FASTCALL, NULL}
+#define FAST(name, function) {#name, (PyCFunction)(void (*)(void))function, METH_FASTCALL, NULL}
 static PyMethodDef methods[] = {
-    FAST(capsule), FAST(judge_request), FAST(judge_response), FAST(pass_request), FAST(pass_response), FAST(set_upstream),
-    {"close_stream", close_stream, METH_O, NULL}, {NULL, NULL, 0, NULL},
+    FAST(capsule, capsule),
+    FAST(judge_request, judge_request),
+    FAST(judge_response, judge_response),
+    FAST(pass_request, pass_request),
+    FAST(pass_response, pass_response),
+    FAST(settle_request, settle_request),
+    FAST(set_upstream, set_upstream),
+    FAST(take_call_response, sw_hot_take_call_response),
+    FAST(deliver_http_call, sw_hot_deliver_http_call),
+    {"close_stream", close_stream, METH_O, NULL},
+    {"next_woken", next_woken, METH_NOARGS, NULL},
+    {"serve_http_calls", sw_hot_serve_http_calls, METH_O, NULL},
+    {NULL, NULL, 0, NULL},
 };
 
 static struct PyModuleDef definition = {PyModuleDef_HEAD_INIT, .m_name = "_hot", .m_methods = methods};
