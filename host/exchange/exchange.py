@@ -237,7 +237,8 @@ class Exchange(RequestSide):
 
     def settle(self) -> None:
         """Go on with what was asked for from elsewhere: a plain request, to begin with, in one call."""
-        host = self._upstream.host
+        upstream = self._upstream
+        host = upstream.host
         if self._head & SPECIAL or host is None or self.chain.decodes:
             super().settle()
             return
@@ -245,7 +246,8 @@ class Exchange(RequestSide):
         if flags > LEAVING:
             flags = self._attend(flags)
         if flags:
-            self.on_ready(flags, request)
+            # A filter may have changed where it goes; the head has the Host of where it went.
+            self.on_ready(flags, request if self._upstream is upstream else None)
 
     def on_ready(self, flags: int, request: bytes | None = None) -> None:
         """The chain has moved on without an event of ours. `request`: its head, if that is what leaves."""

@@ -10,6 +10,7 @@ from host.filters.python import FilterContext, PythonFilter
 from host.reach import UpstreamChange
 from host.upstream.balancer import Node
 from host.upstream.upstream import Upstream
+from tests.http.test_exchange_filters import Waits
 from tests.http.wire import Wire
 
 GET = b"GET /a?b=c&d HTTP/1.1\r\nHost: a.test:9080\r\nCookie: x=1; who=me\r\n\r\n"
@@ -52,13 +53,13 @@ class Elsewhere:
         return self.upstream if change.upstream == "other" else None
 
 
-def wired(filter_: PythonFilter) -> tuple[Wire, Elsewhere]:
+def wired(*filters: PythonFilter) -> tuple[Wire, Elsewhere]:
     routes: list[Route] = []
 
     def match(exchange: Exchange) -> Route:
         return routes[0]
 
-    wire = Wire(filters=(filter_,), match=match)
+    wire = Wire(filters=filters, match=match)
     elsewhere = Elsewhere(wire)
     routes.append(Route("1", wire.route.chain, wire.upstream, reach=elsewhere))
     return wire, elsewhere
@@ -85,6 +86,16 @@ def test_a_request_goes_where_a_filter_sends_it(pauses: bool) -> None:
     if pauses:
         filter_.context.resume_request()
         assert [row[1:] for row in wire.dialer.waiting] == [("10.0.0.1", 8080)]
+
+
+def test_a_request_goes_where_a_filter_behind_a_pause_sends_it() -> None:
+    """The head that leaves on the spot would have the Host of where it went before."""
+    waits, sends = Waits(), Reaches(pauses=False)
+    wire, _ = wired(waits, sends)
+    wire.client().send(GET)
+    waits.context.resume_request()
+    assert sends.done == [True]
+    assert b"Host: 10.0.0.9:8080\r\n" in wire.accept().received()
 
 
 class Reads(PythonFilter):

@@ -48,11 +48,23 @@ class Answers(PythonFilter):
         return Action.PAUSE
 
 
+class AnswersAtOnce(PythonFilter):
+    """Answers before the upstream is asked."""
+
+    def on_request_headers(self, context: FilterContext, end_of_stream: bool) -> Action:
+        context.respond(403)
+        return Action.PAUSE
+
+
 class Resets(PythonFilter):
     """Aborts the exchange on its response."""
 
     def on_response_body(self, context: FilterContext, end_of_stream: bool) -> None:
         context.reset()
+
+
+class Resumed(Waits):
+    """Holds the request until the test resumes it."""
 
 
 class Makes(PythonFilter):
@@ -81,6 +93,9 @@ def exchange(
     seen: list[object] = []
     for _ in range(2):
         client.send(request)
+        for filter_ in filters:
+            if isinstance(filter_, Resumed):
+                filter_.context.resume_request()
         if not wire.upstreams and wire.dialer.waiting:
             wire.accept()
         if not wire.upstreams:
@@ -110,6 +125,12 @@ FILTERS: dict[str, Callable[[], tuple[PythonFilter, ...]]] = {
     "bad request": lambda: (Sets(request={b":method": b"A B"}),),
     "bad response": lambda: (Sets(response={b"x-a": b"b\r\nc"}),),
     "hold the request": lambda: (Waits(),),
+    "resume the request": lambda: (Resumed(), Notes()),
+    "resume, fields": lambda: (Notes(), Resumed(), Sets(request={b"X-B": b"2"})),
+    "resume, body": lambda: (Resumed(), Doubles()),
+    "resume, answer": lambda: (Resumed(), AnswersAtOnce()),
+    "resume, bad request": lambda: (Resumed(), Sets(request={b":path": b"/ "})),
+    "resume twice": lambda: (Resumed(), Notes(), Resumed()),
     "hold the response": lambda: (Waits(request=False),),
 }
 RESPONSES = {"with a body": OK, "empty": EMPTY}
