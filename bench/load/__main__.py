@@ -6,7 +6,6 @@ Each server is pinned to core 0; wrk and the origin share core 1. The first roun
 from __future__ import annotations
 
 import argparse
-import http.client
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -15,7 +14,7 @@ from datetime import date
 from pathlib import Path
 
 from bench.load import report
-from bench.load.measure import Sample, load
+from bench.load.measure import Sample, load, verify
 from bench.load.servers import DEFINITIONS, ROOT, Definition
 from tests.peers import nginx
 from tests.peers.process import Server, free_port
@@ -30,19 +29,6 @@ def start(command: Sequence[str], port: int, directory: Path, core: int, stack: 
     server = Server(pinned, port, directory / "log", cwd=ROOT, patience=120)
     stack.callback(server.stop)
     return server
-
-
-def verify(definition: Definition, port: int) -> None:
-    """Ask once; raise RuntimeError unless the answer is the origin's, changed as it should be: no work, no figure."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-    try:
-        connection.request("GET", "/")
-        answer = connection.getresponse()
-        body, header = answer.read(), answer.getheader("X-Go-Wasm")
-    finally:
-        connection.close()
-    if (answer.status, body) != (200, b"hello world\n") or (header == "APISIX") is not definition.header:
-        raise RuntimeError(f"{definition.name} answers {answer.status} {body!r} with X-Go-Wasm: {header}")
 
 
 def measure(
@@ -64,7 +50,7 @@ def measure(
             port = free_port()
             command = definition.prepare(directory, port, origin_port)
             server = start(command, port, directory, SERVER_CORE, stack)
-            verify(definition, port)
+            verify(definition.name, port, "/", header=definition.header)
             running.append((definition, server))
         for turn in range(rounds + 1):
             for definition, server in running:

@@ -6,6 +6,7 @@ spends per answered request is much less so. Only Linux's /proc is read: nothing
 
 from __future__ import annotations
 
+import http.client
 import os
 import re
 import subprocess
@@ -27,6 +28,7 @@ class Sample:
     errors: int  # answers other than 2xx and 3xx, and failures of the socket
     resident: float  # megabytes (10^6 bytes) of the largest process of the tree
     resident_tree: float  # megabytes of all its processes
+    answered: int  # requests
 
 
 def tree(pid: int) -> list[int]:
@@ -43,10 +45,10 @@ def tree(pid: int) -> list[int]:
     return found
 
 
-def cpu_seconds(pid: int) -> float:
-    """Return the CPU time that the tree of `pid` has used so far, threads included, in seconds."""
+def cpu_seconds(*pids: int) -> float:
+    """Return the CPU time that the trees of these have used so far, threads included, in seconds."""
     ticks = 0
-    for process in tree(pid):
+    for process in {process for pid in pids for process in tree(pid)}:
         try:
             # The name in brackets may hold blanks: what follows the last bracket is state, ppid, … (proc(5)).
             fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
@@ -67,20 +69,40 @@ def resident_megabytes(pid: int) -> list[float]:
     return sizes
 
 
+def verify(name: str, port: int, path: str, *, header: bool) -> None:
+    """Ask once; raise RuntimeError unless the answer is the origin's, changed as it should be: no work, no figure.
+
+    `header`: whether `X-Go-Wasm: APISIX` is to be in it.
+    """
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        body, value = answer.read(), answer.getheader("X-Go-Wasm")
+    finally:
+        connection.close()
+    if (answer.status, body) != (200, b"hello world\n") or (value == "APISIX") is not header:
+        raise RuntimeError(f"{name} answers {answer.status} {body!r} with X-Go-Wasm: {value}")
+
+
 def _number(pattern: str, text: str) -> int:
     found = re.search(pattern, text)
     return int(found[1]) if found else 0
 
 
-def load(pid: int, url: str, *, seconds: int, connections: int, core: int) -> Sample:
-    """Load `url` by wrk from `core` with keep-alive connections; return what the tree of `pid` spent on it.
+def load(
+    pid: int, url: str, *, seconds: int, connections: int, core: int | None = None, threads: int = 1
+) -> Sample:
+    """Load `url` by wrk with keep-alive connections; return what the tree of `pid` spent on it.
 
+    `core`: where wrk runs, None for anywhere; `threads`: of wrk.
     Raises RuntimeError when wrk fails or nothing was answered.
     """
-    arguments = ["-t1", f"-c{connections}", f"-d{seconds}s", "--latency", url]
+    pinned = ["taskset", "-c", str(core)] if core is not None else []
+    arguments = [f"-t{threads}", f"-c{connections}", f"-d{seconds}s", "--latency", url]
     before = cpu_seconds(pid)
     run = subprocess.run(
-        ["taskset", "-c", str(core), "wrk", *arguments],
+        [*pinned, "wrk", *arguments],
         capture_output=True,
         text=True,
         timeout=seconds + 30,
@@ -106,4 +128,5 @@ def load(pid: int, url: str, *, seconds: int, connections: int, core: int) -> Sa
         errors=errors,
         resident=max(sizes, default=0.0),
         resident_tree=sum(sizes),
+        answered=answered,
     )

@@ -6,8 +6,10 @@ import asyncio
 import contextlib
 import dataclasses
 import os
+import shutil
 import signal
 import socket
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -76,10 +78,10 @@ class Script(GatewayProcess):
 
 
 @contextlib.contextmanager
-def gateway(*arguments: str) -> Iterator[Script]:
+def gateway(*arguments: str, kind: type[Script] = Script) -> Iterator[Script]:
     """Run it until the block ends."""
     root = Path(__file__).resolve().parents[2]
-    running = Script(*arguments, cwd=root, environment={"PYTHONPATH": str(root)})
+    running = kind(*arguments, cwd=root, environment={"PYTHONPATH": str(root)})
     try:
         yield running
     finally:
@@ -168,6 +170,17 @@ def test_a_peer_that_dies_is_started_again() -> None:
         os.kill(first, signal.SIGKILL)
         running.wait_for(rf"pid={first}: ended \(signal SIGKILL\); next start in 3\.0 s")
         running.wait_for(r"is up", 3)
+
+
+def children_of(process: int) -> list[int]:
+    """The process ids of its children."""
+    return [int(each) for each in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+
+
+def descendants_of(process: int) -> list[int]:
+    """The process ids of its children, their children, and so on."""
+    children = children_of(process)
+    return [*children, *(each for child in children for each in descendants_of(child))]
 
 
 def embedded(*specs: ProcessSpec) -> Config:
@@ -287,3 +300,29 @@ def test_a_stop_ends_processes_that_are_being_started() -> None:
         assert not is_alive(pid)
 
     run(test())
+
+
+def _in_namespace() -> list[str]:
+    """The command that makes what follows process 1 of a namespace of its own, as in a container."""
+    command = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]
+    if shutil.which("unshare") is None or subprocess.run([*command, "true"], capture_output=True).returncode:
+        pytest.skip("no namespace of processes can be made here (unshare --pid)")
+    return command
+
+
+def test_peers_of_process_1_end_with_it() -> None:
+    """In a container the gateway is process 1: peers are not its children, and it is left with nobody to reap."""
+
+    class Contained(Script):
+        _command = (*_in_namespace(), *Script._command)
+
+    with gateway("ignore", kind=Contained) as running:
+        running.serving()
+        assert all(pid > 1 for pid in peers_of(running))
+        (supervisor,) = children_of(running.process.pid)
+        assert Path(f"/proc/{supervisor}/status").read_text().partition("NSpid:")[2].split()[1] == "1"
+        everybody = descendants_of(supervisor)
+        assert len(everybody) == 6  # two workers, two launchers, two peers
+        os.kill(supervisor, signal.SIGTERM)
+        assert running.stopped() == 0
+        run(gone(*everybody))

@@ -12,8 +12,10 @@ TINYGO = {name for name in build.names() if build.toolchain(name) == "tinygo"}
 # What the guests of other compilers and build modes begin with; the others have _start.
 START = {
     "go_http_headers": "_initialize",
+    "go_response_header": "_initialize",
     "jwt_auth": "_initialize",
     "grpc_check": "_initialize",
+    "rust_response_header": "_initialize",
     "rust_wasip1": "_initialize",
     "rust_unknown": "_initialize",
     "assemblyscript": None,
@@ -22,6 +24,7 @@ START = {
 VERSION = {
     "lifecycle": AbiVersion.V0_2_1,
     "grpc_check": AbiVersion.V0_2_1,
+    "rust_response_header": AbiVersion.V0_2_1,
     "rust_wasip1": AbiVersion.V0_2_1,
     "rust_unknown": AbiVersion.V0_2_1,
 }

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.load.__main__ import verify
-from bench.load.measure import cpu_seconds, load, resident_megabytes, tree
+from bench.load.measure import cpu_seconds, load, resident_megabytes, tree, verify
 from bench.load.report import TARGETS, Target
 from bench.load.servers import DEFINITIONS, Definition
 from tests.peers import nginx
@@ -37,7 +36,7 @@ def test_a_server_answers_as_it_should(
     port = free_port()
     server = Server(definition.prepare(tmp_path, port, origin.port), port, tmp_path / "log", patience=50)
     try:
-        verify(definition, port)
+        verify(definition.name, port, "/", header=definition.header)
     finally:
         server.stop()
 

@@ -1,0 +1,82 @@
+"""The kinds of plugin that are compared: what each adds to the one configuration of the gateway, and what it needs.
+
+Each has a route of its own, and all do the same work: they set `X-Go-Wasm: APISIX` on the response.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bench.load.servers import HEADER_CONFIGURATION, HEADER_PLUGIN, NATIVE_FILTER, PLUGINS
+
+Section = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One bar of the chart. `route`: its path. `plugins`: of its route. `settings`: what the configuration has for it.
+
+    `build` makes what is run, in a folder that is kept, and returns what `settings` takes; it raises RuntimeError with
+    the reason where it cannot.
+    """
+
+    title: str
+    route: str
+    plugins: Section = field(default_factory=dict)
+    settings: Callable[[Path], Section] = lambda built: {}
+    build: Callable[[Path], Path] = lambda folder: folder
+    header: bool = True
+
+
+def _wasm(title: str, route: str, file: Path) -> Kind:
+    plugin = {"name": route, "priority": 7000, "log_level": "error", "file": str(file)}
+    return Kind(
+        title, route, {route: {"conf": HEADER_CONFIGURATION}}, lambda built: {"wasm": {"plugins": [plugin]}}
+    )
+
+
+_PYTHON = {
+    "path": [str(NATIVE_FILTER.parent)],
+    "plugins": [{"name": "native", "priority": 7000, "class": f"{NATIVE_FILTER.stem}:CustomResponseHeader"}],
+}
+
+KINDS: tuple[Kind, ...] = (
+    Kind("no plugin", "none", header=False),
+    Kind(
+        "Python, in the gateway",
+        "native",
+        {"native": {"conf": HEADER_CONFIGURATION}},
+        lambda built: {"python": _PYTHON},
+    ),
+    _wasm("wasm, TinyGo", "tinygo", HEADER_PLUGIN),
+    _wasm("wasm, Rust", "rust", PLUGINS / "rust_response_header/plugin.wasm"),
+    _wasm("wasm, standard Go", "go", PLUGINS / "go_response_header/plugin.wasm"),
+)
+
+
+def configuration(kinds: Sequence[tuple[Kind, Path]], port: int, origin_port: int) -> Section:
+    """Return the configuration of a gateway with all kinds, each with what its `build` returned."""
+    whole: Section = {
+        "apisix": {"node_listen": [{"ip": "127.0.0.1", "port": port}]},
+        "upstreams": [{"id": "origin", "type": "roundrobin", "nodes": {f"127.0.0.1:{origin_port}": 1}}],
+        "routes": [
+            {"id": kind.route, "uri": f"/{kind.route}", "upstream_id": "origin", "plugins": kind.plugins}
+            for kind, _ in kinds
+        ],
+    }
+    for kind, built in kinds:
+        _merge(whole, kind.settings(built))
+    return whole
+
+
+def _merge(into: Section, more: Section) -> None:
+    for key, value in more.items():
+        if isinstance(value, dict):
+            _merge(into.setdefault(key, {}), value)
+        elif isinstance(value, list):
+            into[key] = [*into.get(key, []), *value]
+        else:
+            into[key] = value
