@@ -39,14 +39,18 @@ static const sw_buffer *readable(const sw_vm *vm, uint32_t type, int32_t *status
     return buffer;
 }
 
-/* A body that is not there (yet) is an empty one, as in Envoy. */
-static bool is_absent_body(const sw_vm *vm, uint32_t type) { return is_body(type) && has_body(vm, type); }
+/* As in Envoy, what is not there (yet) is empty: bodies and data wherever there is a stream, of whichever kind, and what a
+ * gRPC message or a foreign function would have brought. */
+static bool is_empty_when_absent(const sw_vm *vm, uint32_t type) {
+    if (is_body(type)) return sw_effective_stream(vm) != NULL;
+    return type == SW_BUFFER_GRPC_CALL_MESSAGE || type == SW_BUFFER_FOREIGN_FUNCTION_ARGUMENTS;
+}
 
 SW_HOSTCALL(proxy_get_buffer_status) {
     static const sw_buffer empty;
     int32_t status;
     const sw_buffer *buffer = readable(vm, sw_argument(a, 0), &status);
-    if (!buffer && is_absent_body(vm, sw_argument(a, 0))) buffer = &empty;
+    if (!buffer && is_empty_when_absent(vm, sw_argument(a, 0))) buffer = &empty;
     if (!buffer) return status;
     uint32_t length = buffer->length > UINT32_MAX ? UINT32_MAX : (uint32_t)buffer->length;
     bool is_written = sw_guest_put_u32(vm, sw_argument(a, 1), length) && sw_guest_put_u32(vm, sw_argument(a, 2), 0);
@@ -59,7 +63,7 @@ SW_HOSTCALL(proxy_get_buffer_bytes) {
     uint32_t type = sw_argument(a, 0), start = sw_argument(a, 1);
     size_t length = sw_argument(a, 2);
     const sw_buffer *buffer = readable(vm, type, &status);
-    if (!buffer && is_absent_body(vm, type)) return sw_guest_give(vm, NULL, 0, sw_argument(a, 3), sw_argument(a, 4));
+    if (!buffer && is_empty_when_absent(vm, type)) return sw_guest_give(vm, NULL, 0, sw_argument(a, 3), sw_argument(a, 4));
     if (!buffer) return status;
     if (start > buffer->length) start = (uint32_t)buffer->length;
     if (length > buffer->length - start) length = buffer->length - start;
@@ -92,7 +96,7 @@ SW_HOSTCALL(proxy_set_buffer_bytes) {
     if (!data) return SW_INVALID_MEMORY_ACCESS;
     if (!is_body(type)) return SW_BAD_ARGUMENT;
     sw_buffer *body = body_of(vm, type);
-    if (!body) return SW_NOT_FOUND;
+    if (!body) return sw_effective_stream(vm) ? SW_BAD_ARGUMENT : SW_NOT_FOUND;
     sw_slot *slot = sw_slot_of(vm->effective);
     if (!sw_slot_may_write_body(vm->effective->stream, slot, side_of(type))) return SW_BAD_ARGUMENT;
     if (grows_too_long(vm, side_of(type), body, sw_argument(a, 1), sw_argument(a, 2), length)) {

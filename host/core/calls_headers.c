@@ -75,12 +75,14 @@ SW_HOSTCALL(proxy_get_header_map_pairs) {
     return status;
 }
 
+static bool is_logging_exchange(const sw_stream *stream) { return stream && stream->logging && !stream->is_connection; }
+
 SW_HOSTCALL(proxy_get_header_map_value) {
     uint32_t length = sw_argument(a, 2);
     const char *name = sw_guest(vm, sw_argument(a, 1), length);
     if (!name) return SW_INVALID_MEMORY_ACCESS;
     const sw_headers *map = readable(vm, sw_argument(a, 0));
-    if (!map) return sw_effective_stream(vm) && sw_effective_stream(vm)->logging ? SW_NOT_FOUND : SW_BAD_ARGUMENT;
+    if (!map) return is_logging_exchange(sw_effective_stream(vm)) ? SW_NOT_FOUND : SW_BAD_ARGUMENT; /* as in Envoy */
     int64_t index = is_host(name, length) && sw_argument(a, 0) == SW_MAP_HTTP_REQUEST_HEADERS
                         ? sw_headers_find(map, ":authority", 10, 0)
                         : sw_headers_find(map, name, length, 0);

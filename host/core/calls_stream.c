@@ -60,7 +60,8 @@ SW_HOSTCALL(proxy_send_local_response) {
     const char *pairs = sw_guest(vm, sw_argument(a, 5), pairs_length);
     if (!details || !body || !pairs) return SW_INVALID_MEMORY_ACCESS;
     sw_stream *stream = sw_effective_stream(vm);
-    if (!stream || stream->is_connection || stream->logging || status < 200 || status > 999) return SW_BAD_ARGUMENT;
+    if (stream && stream->is_connection) return SW_OK; /* no one to answer: without effect, as in Envoy */
+    if (!stream || stream->logging || status < 200 || status > 999) return SW_BAD_ARGUMENT;
     if (stream->local.pending || stream->local.active || stream->reset) {
         stream->answered_in_vain = true;
         return SW_OK;

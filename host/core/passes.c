@@ -12,7 +12,7 @@ sw_slot *sw_slot_at(sw_stream *stream, int side, uint16_t at) {
     return &stream->slots[reversed ? stream->count - 1 - at : at];
 }
 
-bool sw_is_interrupted(const sw_stream *stream) { return stream->local.pending || stream->reset; }
+bool sw_is_interrupted(const sw_stream *stream) { return stream->local.pending || stream->reset || stream->closing; }
 
 static bool is_down(const sw_slot *slot) {
     if (slot->filter->kind == SW_FILTER_NATIVE) return false;

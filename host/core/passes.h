@@ -1,7 +1,7 @@
 /* The passes of an exchange through its filters: headers, bodies and trailers, pausing and resuming.
  *
  * They are what chain.c's events are made of. A pass ends early when it is interrupted: by a local response that a filter
- * made, or by a reset. */
+ * made, by a reset, or where a filter closes a connection: then what is on its way goes no further, as in Envoy. */
 #pragma once
 #include "stream.h"
 

@@ -42,6 +42,7 @@ static const struct {
     ROW("connection\0id", sw_property_connection_id, true),
     ROW("connection_id", sw_property_connection_id, true),
     ROW("connection\0mtls", sw_property_connection_mtls, true),
+    ROW("connection\0requested_server_name", sw_property_connection_requested_server_name, true),
     ROW("upstream\0address", sw_property_upstream_address, true),
     ROW("upstream\0port", sw_property_upstream_port, true),
     ROW("upstream\0local_address", sw_property_upstream_local_address, true),
@@ -84,8 +85,9 @@ static int32_t from_maps(sw_property *c, const char *path, size_t length) {
         size_t prefix = maps[i].length;
         if (length < prefix || memcmp(path, maps[i].path, prefix)) continue;
         const sw_headers *map = &c->stream->maps[maps[i].map];
-        if (c->stream->is_connection || !c->stream->side[maps[i].map / 2].started) return SW_NOT_FOUND;
-        if (length == prefix) return give_map(c, map);
+        bool is_there = !c->stream->is_connection && c->stream->side[maps[i].map / 2].started;
+        if (length == prefix) return is_there ? give_map(c, map) : sw_property_give(c, NULL, 0); /* as in Envoy */
+        if (!is_there) return SW_NOT_FOUND;
         if (path[prefix] == 0) return give_joined(c, map, path + prefix + 1, length - prefix - 1);
     }
     return SW_NOT_FOUND;

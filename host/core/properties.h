@@ -70,7 +70,7 @@ int32_t sw_property_source_port(sw_property *c);
 int32_t sw_property_destination_address(sw_property *c);
 int32_t sw_property_destination_port(sw_property *c);
 int32_t sw_property_connection_id(sw_property *c);
-int32_t sw_property_connection_id(sw_property *c);
+int32_t sw_property_connection_requested_server_name(sw_property *c);
 int32_t sw_property_connection_mtls(sw_property *c);
 int32_t sw_property_upstream_address(sw_property *c);
 int32_t sw_property_upstream_port(sw_property *c);

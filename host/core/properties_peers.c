@@ -21,6 +21,13 @@ static bool has_mtls(const sw_stream *stream) {
     const sw_headers *properties = stream->client ? stream->client->properties : NULL;
     return properties && sw_headers_find(properties, "connection\0mtls", 15, 0) >= 0;
 }
+/* A client that asks for no name asks for an empty one, as in Envoy. */
+int32_t sw_property_connection_requested_server_name(sw_property *c) {
+    const sw_headers *properties = c->stream->client ? c->stream->client->properties : NULL;
+    int64_t index = properties ? sw_headers_find(properties, "connection\0requested_server_name", 32, 0) : -1;
+    if (index < 0) return sw_property_give(c, NULL, 0);
+    return sw_property_give(c, sw_field_value(properties, &properties->fields[index]), properties->fields[index].value_length);
+}
 int32_t sw_property_connection_mtls(sw_property *c) { return sw_property_give_bool(c, has_mtls(c->stream)); }
 int32_t sw_property_upstream_address(sw_property *c) {
     return c->stream->upstream ? sw_property_give(c, c->stream->upstream->address, c->stream->upstream->address_length) : SW_NOT_FOUND;

@@ -61,7 +61,7 @@ class ConnectionContext(Hold):
         self._wake()
 
     def close(self) -> None:
-        """Close both ends, behind what has left the chain and what this callback lets pass."""
+        """Close both ends, behind what has left the chain; what this callback was shown goes no further."""
         lib.sw_native_close(self.stream.native)
         self._wake()
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import struct
 from collections.abc import Callable
+from socket import SO_LINGER, SOL_SOCKET
 from typing import Any, Final, Protocol, cast
 
 from host.http.flow import FlowControl
@@ -13,6 +16,9 @@ logger = logging.getLogger("sluiceway.stream")
 
 WRITE_BUFFER_BYTES: Final = 256 * 1024
 """Bytes that wait for a slow reader before the other end is read no more."""
+
+_NO_LINGER: Final = struct.pack("ii", 1, 0)
+"""A socket that is closed with it sends RST (socket(7))."""
 
 
 class Listener(Protocol):
@@ -38,14 +44,14 @@ class Listener(Protocol):
 
 
 class End(asyncio.Protocol):
-    """`has_ended`: the peer sends no more. `is_ours`: we have begun to close it before the peer did."""
+    """`has_ended`: the peer sends no more. `is_ours`: we have closed it. `was_reset`: the peer broke it off."""
 
     transport: asyncio.Transport
     flow: FlowControl
 
     def __init__(self, listener: Listener) -> None:
         self._listener = listener
-        self.is_connected = self.is_lost = self.has_ended = self.is_ours = False
+        self.is_connected = self.is_lost = self.has_ended = self.is_ours = self.was_reset = False
 
     @property
     def is_live(self) -> bool:
@@ -76,6 +82,7 @@ class End(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self.is_lost = True
+        self.was_reset = isinstance(error, ConnectionError) and not self.is_ours
         self._tell(self._listener.lost)
 
     def pause_writing(self) -> None:
@@ -111,6 +118,13 @@ class End(asyncio.Protocol):
         if self.is_live and not self.transport.is_closing():
             self.is_ours = not self.has_ended
             self.transport.close()
+
+    def reset(self) -> None:
+        """Break it off, so that the peer does not take it for a proper end."""
+        if self.is_live and (socket := self.transport.get_extra_info("socket")) is not None:
+            with contextlib.suppress(OSError):
+                socket.setsockopt(SOL_SOCKET, SO_LINGER, _NO_LINGER)
+        self.abort()
 
     def abort(self) -> None:
         """Close at once."""

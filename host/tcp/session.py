@@ -143,10 +143,18 @@ class Session(Connection):
             peer = PeerType.LOCAL if end.is_ours else PeerType.REMOTE
             tell = self.on_downstream_close if end is self.downstream else self.on_upstream_close
             self._act(tell(peer))
+        if end.was_reset:
+            self._pass_reset(end)
         own = DOWNSTREAM_END if end is self.downstream else UPSTREAM_END
         if not end.has_ended or self._left & own or self._is_closing or not self.is_open:
             self._finish()
         self._end_if_over()
+
+    def _pass_reset(self, end: End) -> None:
+        """What one peer breaks off must not look finished to the other (as in Envoy)."""
+        other = self.upstream if end is self.downstream else self.downstream
+        self._is_closing = True
+        other.reset()
 
     def blocked(self, end: End, is_blocked: bool) -> None:
         """A peer does not read fast enough, or does again: so is the other read."""
@@ -206,6 +214,8 @@ class Session(Connection):
         )
         if self._left == both or lost:
             self._finish()
+        if self._left == both:  # whoever had the last word closes the client's end (as in Envoy)
+            self.downstream.is_ours = not ended & DOWNSTREAM_END
 
     def _slow_down(self, flags: int) -> None:
         for end, mark in ((self.downstream, DOWNSTREAM_BLOCKED), (self.upstream, UPSTREAM_BLOCKED)):

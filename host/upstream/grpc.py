@@ -47,7 +47,10 @@ class GrpcReceiver(Protocol):
         """One message."""
 
     def trailing_metadata(self, fields: HeaderMap) -> None:
-        """The trailer section; of a response that was cut off, an empty one."""
+        """The trailer section; of a response that was cut off, an empty one.
+
+        Where no response began, its status and the reason, behind an empty `initial_metadata`.
+        """
 
     def closed(self, status: int, message: str) -> None:
         """The call has ended. The last that is heard of it, and heard once, unless it was cancelled."""
@@ -62,7 +65,7 @@ class GrpcStream:
         self._stream: Http2Stream | None = None
         self._reader = MessageReader(request.max_message_bytes)
         self._queued = bytearray()  # until there is a connection
-        self._is_half_closed = False
+        self._is_half_closed = self._has_begun = False
         self._waiter = pool.acquire(self._open, lambda reason: self._fail(GrpcStatus.UNAVAILABLE, reason))
         self._timer: asyncio.TimerHandle | None = None
         if request.timeout is not None:
@@ -143,6 +146,7 @@ class GrpcStream:
         """The response has begun. One that ends with its head has its trailing metadata there (Trailers-Only)."""
         if (receiver := self._receiver) is None:
             return
+        self._has_begun = True
         status = fields.get(b":status") or b""
         is_grpc = (fields.get(b"content-type") or b"").startswith(b"application/grpc")
         receiver.initial_metadata(HeaderMap() if is_end else fields)
@@ -193,7 +197,13 @@ class GrpcStream:
             self._stream.reset(ErrorCode.NO_ERROR)  # the server wants no more messages
 
     def _fail(self, status: GrpcStatus, reason: str) -> None:
-        self._close(HeaderMap(), status, reason)
+        trailers = HeaderMap()
+        if not self._has_begun and self._receiver is not None:
+            # An answer in the server's place, as Envoy makes it: trailing metadata alone.
+            self._has_begun = True
+            self._receiver.initial_metadata(HeaderMap())
+            trailers = HeaderMap([(b"grpc-status", b"%d" % status), (b"grpc-message", reason.encode())])
+        self._close(trailers, status, reason)
 
     def _abort(self, status: GrpcStatus, reason: str) -> None:
         stream = self._stream

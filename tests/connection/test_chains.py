@@ -138,7 +138,7 @@ def test_a_paused_new_connection_hides_it_from_the_filters_behind() -> None:
 
 
 def test_a_filter_in_python_closes_and_resets() -> None:
-    """As plugins do by proxy_close_stream; a reset leaves nothing to flush."""
+    """As plugins do by proxy_close_stream: what it was shown goes no further; a reset leaves nothing to flush."""
 
     class Closes(ConnectionFilter):
         def on_downstream_data(self, context: ConnectionContext, end_of_stream: bool) -> None:
@@ -148,24 +148,9 @@ def test_a_filter_in_python_closes_and_resets() -> None:
         for each in (one, other):
             each.new_connection()
         one.downstream_data(b"close")
-        assert (one.is_closing, one.is_reset, one.to_upstream.data) == (True, False, b"close")
+        assert (one.is_closing, one.is_reset, one.to_upstream.data) == (True, False, b"")
         other.downstream_data(b"reset")
         assert (other.is_closing, other.is_reset, other.to_upstream.data) == (False, True, b"")
-
-
-def test_what_a_closing_callback_holds_is_not_sent() -> None:
-    """PAUSE and close: the way to refuse data for good."""
-
-    class Refuses(ConnectionFilter):
-        def on_downstream_data(self, context: ConnectionContext, end_of_stream: bool) -> Action:
-            context.close()
-            return Action.PAUSE
-
-    with ChainHost([Refuses()]) as host, host.connection() as connection:
-        connection.new_connection()
-        connection.downstream_data(b"refused")
-        assert connection.is_closing
-        assert connection.to_upstream.data == b""
 
 
 def test_a_filter_in_python_that_raises_cuts_the_connection_off(caplog: pytest.LogCaptureFixture) -> None:

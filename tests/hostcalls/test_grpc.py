@@ -199,7 +199,7 @@ def test_a_call_brings_its_message_and_nothing_else() -> None:
 
 
 def test_a_call_that_fails_brings_its_status_and_nothing_else() -> None:
-    """EH GrpcCallFailure: on_grpc_close with the status, its text by proxy_get_status; there is no message then."""
+    """EH GrpcCallFailure: on_grpc_close with the status, its text by proxy_get_status; the message is empty then."""
     steps = [
         ("request_headers", *call()),
         (CLOSED, "proxy_get_status", OUT, OUT + 4, OUT + 8),
@@ -211,7 +211,8 @@ def test_a_call_that_fails_brings_its_status_and_nothing_else() -> None:
         assert callbacks(host) == [(CLOSED, 5, 7)]
         assert outcome(host).number() == 7
         assert outcome(host).given(OUT + 4) == b"not you"
-        assert statuses(host, "proxy_get_buffer_bytes") == [Status.NOT_FOUND]
+        assert statuses(host, "proxy_get_buffer_bytes") == [Status.OK]
+        assert outcome(host).number(at=OUT + 20) == 0
 
 
 def test_a_message_of_a_call_that_fails_is_dropped() -> None:

@@ -24,12 +24,20 @@ class WasmFilter:
     allow_on_headers_stop_iteration: bool = False
 
     def as_http_filter(self) -> dict[str, Any]:
-        """Return the entry of `http_filters`. Equal vm_id and code share a VM, so each name is a vm_id."""
+        """Return the entry of `http_filters`."""
+        return self._entry("filters.http.wasm")
+
+    def as_network_filter(self) -> dict[str, Any]:
+        """Return the entry of a filter chain's `filters`."""
+        return self._entry("filters.network.wasm")
+
+    def _entry(self, extension: str) -> dict[str, Any]:
+        """Equal vm_id and code share a VM, so each name is a vm_id."""
         string = "type.googleapis.com/google.protobuf.StringValue"
         return {
-            "name": f"envoy.filters.http.wasm.{self.name}",
+            "name": f"envoy.{extension}.{self.name}",
             "typed_config": {
-                "@type": f"{_EXTENSIONS}.filters.http.wasm.v3.Wasm",
+                "@type": f"{_EXTENSIONS}.{extension}.v3.Wasm",
                 "config": {
                     "name": self.name,
                     "root_id": self.name,
@@ -46,8 +54,36 @@ class WasmFilter:
         }
 
 
-def configuration(port: int, origin_port: int, filters: list[WasmFilter], *, quiet: bool = False) -> str:
-    """Return Envoy's bootstrap as JSON: HTTP/1.1 on `port`, through `filters`, to the origin, everything else as is.
+def cluster(name: str, port: int, *, http2: bool = False) -> dict[str, Any]:
+    """Return a cluster of one node on loopback: HTTP/1.1 with trailers, or HTTP/2 with prior knowledge."""
+    http_options = f"{_EXTENSIONS}.upstreams.http.v3.HttpProtocolOptions"
+    protocol = (
+        {"http2_protocol_options": {}} if http2 else {"http_protocol_options": {"enable_trailers": True}}
+    )
+    address = {"socket_address": {"address": "127.0.0.1", "port_value": port}}
+    return {
+        "name": name,
+        "connect_timeout": "5s",
+        "typed_extension_protocol_options": {
+            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+                "@type": http_options,
+                "explicit_http_config": protocol,
+            }
+        },
+        "load_assignment": {
+            "cluster_name": name,
+            "endpoints": [{"lb_endpoints": [{"endpoint": {"address": address}}]}],
+        },
+    }
+
+
+def _listener(port: int, filters: list[dict[str, Any]]) -> dict[str, Any]:
+    address = {"socket_address": {"address": "127.0.0.1", "port_value": port}}
+    return {"address": address, "filter_chains": [{"filters": filters}]}
+
+
+def http_listener(port: int, filters: list[WasmFilter], *, quiet: bool = False) -> dict[str, Any]:
+    """Return a listener of HTTP/1.1 on `port` of loopback, through `filters`, to the cluster `origin`.
 
     `quiet` switches off the fields that Envoy adds to requests and responses, as far as it can be told to.
     """
@@ -77,58 +113,29 @@ def configuration(port: int, origin_port: int, filters: list[WasmFilter], *, qui
             },
         ],
     }
-    http_options = f"{_EXTENSIONS}.upstreams.http.v3.HttpProtocolOptions"
-    bootstrap = {
-        "static_resources": {
-            "listeners": [
-                {
-                    "address": {"socket_address": {"address": "127.0.0.1", "port_value": port}},
-                    "filter_chains": [
-                        {
-                            "filters": [
-                                {
-                                    "name": "envoy.filters.network.http_connection_manager",
-                                    "typed_config": http_connection_manager,
-                                }
-                            ]
-                        }
-                    ],
-                }
-            ],
-            "clusters": [
-                {
-                    "name": "origin",
-                    "connect_timeout": "5s",
-                    "typed_extension_protocol_options": {
-                        "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
-                            "@type": http_options,
-                            "explicit_http_config": {"http_protocol_options": {"enable_trailers": True}},
-                        }
-                    },
-                    "load_assignment": {
-                        "cluster_name": "origin",
-                        "endpoints": [
-                            {
-                                "lb_endpoints": [
-                                    {
-                                        "endpoint": {
-                                            "address": {
-                                                "socket_address": {
-                                                    "address": "127.0.0.1",
-                                                    "port_value": origin_port,
-                                                }
-                                            }
-                                        }
-                                    }
-                                ]
-                            }
-                        ],
-                    },
-                }
-            ],
-        }
+    name = "envoy.filters.network.http_connection_manager"
+    return _listener(port, [{"name": name, "typed_config": http_connection_manager}])
+
+
+def tcp_listener(port: int, filters: list[WasmFilter], target: str) -> dict[str, Any]:
+    """Return a listener of TCP on `port` of loopback, through `filters`, to the cluster `target`."""
+    tcp_proxy = {
+        "@type": f"{_EXTENSIONS}.filters.network.tcp_proxy.v3.TcpProxy",
+        "stat_prefix": "tcp",
+        "cluster": target,
     }
-    return json.dumps(bootstrap, indent=1)
+    last = {"name": "envoy.filters.network.tcp_proxy", "typed_config": tcp_proxy}
+    return _listener(port, [*(item.as_network_filter() for item in filters), last])
+
+
+def bootstrap(listeners: list[dict[str, Any]], clusters: list[dict[str, Any]]) -> str:
+    """Return Envoy's bootstrap as JSON."""
+    return json.dumps({"static_resources": {"listeners": listeners, "clusters": clusters}}, indent=1)
+
+
+def configuration(port: int, origin_port: int, filters: list[WasmFilter], *, quiet: bool = False) -> str:
+    """Return the bootstrap of one HTTP listener in front of one origin; see http_listener."""
+    return bootstrap([http_listener(port, filters, quiet=quiet)], [cluster("origin", origin_port)])
 
 
 def command(bootstrap: Path, *, log_level: str = "error") -> list[str]:

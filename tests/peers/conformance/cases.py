@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tests.peers.conformance.guest import RELAY, GuestCase
+
 Pieces = tuple[bytes, ...]
 
 ANSWER: Pieces = (b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\nX-Origin: yes\r\n\r\nhello\n",)
@@ -22,15 +24,11 @@ CHUNKED_ANSWER: Pieces = (
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
-    """One exchange. `name` is also the name of the guest's instance, and `NAME.test` the request's Host."""
+class Case(GuestCase):
+    """One exchange over HTTP. `NAME.test` is the request's Host."""
 
-    name: str
-    plugin: str  # a folder of testdata/plugins
-    configuration: str
     request: Pieces  # each written by itself, with a pause between
     answer: Pieces = ANSWER  # the origin's
-    allow_on_headers_stop_iteration: bool = False
 
 
 def _request(name: str, line: str, fields: Sequence[str], *body: bytes) -> Pieces:
@@ -39,7 +37,7 @@ def _request(name: str, line: str, fields: Sequence[str], *body: bytes) -> Piece
     return (head + body[0], *body[1:]) if body else (head,)
 
 
-def _get(
+def get(
     name: str,
     plugin: str,
     configuration: Any,
@@ -67,6 +65,13 @@ def _post_chunked(name: str, plugin: str, configuration: Any, answer: Pieces = A
     )
 
 
+def relayed(name: str, *script: tuple[Any, ...], body: Sequence[bytes] = ()) -> Case:
+    """A relay that runs its script in a GET, or in a POST whose body comes in pieces."""
+    fields = [f"Content-Length: {sum(map(len, body))}"] if body else []
+    request = _request(name, f"{'POST' if body else 'GET'} / HTTP/1.1", fields, *body)
+    return Case(name, RELAY, "", request, script=script)
+
+
 def _op(op: str, name: str, value: str = "", **more: Any) -> dict[str, Any]:
     return {"op": op, "name": name, "value": value, **more}
 
@@ -88,8 +93,8 @@ def _properties(phase: str, *paths: str) -> list[dict[str, Any]]:
 
 
 HEADERS = (
-    _get("headers-add", "http_headers", {"request": [_op("add", "x-a", "2"), _op("get", "x-a")]}, "X-A: 1"),
-    _get(
+    get("headers-add", "http_headers", {"request": [_op("add", "x-a", "2"), _op("get", "x-a")]}, "X-A: 1"),
+    get(
         "headers-replace",
         "http_headers",
         {"request": [_op("replace", "x-a", "3")]},
@@ -97,14 +102,14 @@ HEADERS = (
         "X-B: b",
         "X-A: 2",
     ),
-    _get(
+    get(
         "headers-remove",
         "http_headers",
         {"request": [_op("remove", "x-a"), _op("remove", "x-c")]},
         "X-A: 1",
         "X-A: 2",
     ),
-    _get(
+    get(
         "headers-get",
         "http_headers",
         {"request": [_op("get", "x-a"), _op("get", "X-A"), _op("get", "x-missing"), _op("get", "x-empty")]},
@@ -112,18 +117,18 @@ HEADERS = (
         "X-A: 2",
         "X-Empty:",
     ),
-    _get(
+    get(
         "headers-upper-case",
         "http_headers",
         {"request": [_op("add", "X-New", "1")], "response": [_op("add", "X-Up", "2")]},
     ),
-    _get(
+    get(
         "headers-empty-value",
         "http_headers",
         {"request": [_op("replace", "x-a", "")], "response": [_op("add", "x-b", "")]},
         "X-A: 1",
     ),
-    _get(
+    get(
         "headers-set",
         "http_headers",
         {
@@ -143,7 +148,7 @@ HEADERS = (
         },
         "X-A: 1",
     ),
-    _get(
+    get(
         "headers-response",
         "http_headers",
         {
@@ -158,8 +163,8 @@ HEADERS = (
             b"Set-Cookie: b=2\r\n\r\n",
         ),
     ),
-    _get("headers-chunked-answer", "http_headers", {}, answer=CHUNKED_ANSWER),
-    _get(
+    get("headers-chunked-answer", "http_headers", {}, answer=CHUNKED_ANSWER),
+    get(
         "headers-other-direction",
         "http_headers",
         {
@@ -193,25 +198,25 @@ HEADERS = (
 )
 
 PSEUDO_HEADERS = (
-    _get("pseudo-read", "pseudo_headers", {}, line="GET /path?q=1 HTTP/1.1"),
-    _get(
+    get("pseudo-read", "pseudo_headers", {}, line="GET /path?q=1 HTTP/1.1"),
+    get(
         "pseudo-request",
         "pseudo_headers",
         {"request": {"replace": {":path": "/new?x=1", ":method": "DELETE", ":authority": "other.test"}}},
     ),
-    _get("pseudo-status", "pseudo_headers", {"response": {"replace": {":status": "404"}}}),
-    _get("pseudo-status-not-a-number", "pseudo_headers", {"response": {"replace": {":status": "abc"}}}),
-    _get("pseudo-status-too-large", "pseudo_headers", {"response": {"replace": {":status": "1000"}}}),
-    _get("pseudo-status-removed", "pseudo_headers", {"response": {"remove": [":status"]}}),
-    _get("pseudo-path-removed", "pseudo_headers", {"request": {"remove": [":path"]}}),
-    _get("pseudo-status-added", "pseudo_headers", {"response": {"add": {":status": "404"}}}),
-    _get("pseudo-host-replaced", "pseudo_headers", {"request": {"replace": {"host": "by-host.test"}}}),
+    get("pseudo-status", "pseudo_headers", {"response": {"replace": {":status": "404"}}}),
+    get("pseudo-status-not-a-number", "pseudo_headers", {"response": {"replace": {":status": "abc"}}}),
+    get("pseudo-status-too-large", "pseudo_headers", {"response": {"replace": {":status": "1000"}}}),
+    get("pseudo-status-removed", "pseudo_headers", {"response": {"remove": [":status"]}}),
+    get("pseudo-path-removed", "pseudo_headers", {"request": {"remove": [":path"]}}),
+    get("pseudo-status-added", "pseudo_headers", {"response": {"add": {":status": "404"}}}),
+    get("pseudo-host-replaced", "pseudo_headers", {"request": {"replace": {"host": "by-host.test"}}}),
 )
 
 BODIES = (
     _post("body-pieces", "body", {}, b"first", b"second"),
     _post_chunked("body-chunks", "body", {}),
-    _get("body-none", "body", {}),
+    get("body-none", "body", {}),
     _post(
         "body-buffered-replace",
         "body",
@@ -228,22 +233,20 @@ BODIES = (
         b"first",
         b"second",
     ),
-    _get(
+    get(
         "body-response-replace",
         "body",
         _body("response", _edit("replace", "new\n"), remove_content_length=True),
     ),
-    _get(
-        "body-response-emptied", "body", _body("response", _edit("replace", ""), remove_content_length=True)
-    ),
-    _get("body-response-wrong-length", "body", _body("response", _edit("append", "more\n"))),
-    _get(
+    get("body-response-emptied", "body", _body("response", _edit("replace", ""), remove_content_length=True)),
+    get("body-response-wrong-length", "body", _body("response", _edit("append", "more\n"))),
+    get(
         "body-response-buffered",
         "body",
         _body("response", _edit("append", "!"), mode="buffered"),
         answer=CHUNKED_ANSWER,
     ),
-    _get(
+    get(
         "body-splice",
         "body",
         _body(
@@ -256,7 +259,7 @@ BODIES = (
             remove_content_length=True,
         ),
     ),
-    _get(
+    get(
         "body-read",
         "body",
         _body(
@@ -277,30 +280,30 @@ TRAILERS = (
         {"request": [_op("get", "x-sum"), _op("add", "x-more", "1"), _op("replace", "x-sum", "0")]},
     ),
     _post_chunked("trailers-request-emptied", "trailers", {"request": [_op("remove", "x-sum")]}),
-    _get(
+    get(
         "trailers-response",
         "trailers",
         {"response": [_op("get", "x-sum"), _op("get", "x-none"), _op("add", "x-sum", "12")]},
         answer=CHUNKED_ANSWER,
     ),
-    _get(
+    get(
         "trailers-response-set",
         "trailers",
         {"response": [{"op": "set", "pairs": [["x-one", "1"], ["x-two", "2"]]}]},
         answer=CHUNKED_ANSWER,
     ),
-    _get(
+    get(
         "trailers-created",
         "trailers",
         {"response": [_op("add", "x-made", "1", phase="response_body_end")]},
         answer=(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n0\r\n\r\n",),
     ),
-    _get(
+    get(
         "trailers-created-with-length",
         "trailers",
         {"response": [_op("add", "x-made", "1", phase="response_body_end")]},
     ),
-    _get(
+    get(
         "trailers-too-early",
         "trailers",
         {
@@ -313,7 +316,7 @@ TRAILERS = (
 )
 
 LOCAL_RESPONSES = (
-    _get(
+    get(
         "local-request-headers",
         "local_response",
         {
@@ -322,15 +325,15 @@ LOCAL_RESPONSES = (
             ]
         },
     ),
-    _get("local-without-body", "local_response", {"responses": [_local("request_headers", 401)]}),
-    _get(
+    get("local-without-body", "local_response", {"responses": [_local("request_headers", 401)]}),
+    get(
         "local-head",
         "local_response",
         {"responses": [_local("request_headers", 403, body="no\n")]},
         line="HEAD / HTTP/1.1",
     ),
-    _get("local-204", "local_response", {"responses": [_local("request_headers", 204, body="never seen")]}),
-    _get(
+    get("local-204", "local_response", {"responses": [_local("request_headers", 204, body="never seen")]}),
+    get(
         "local-content-type",
         "local_response",
         {
@@ -339,12 +342,12 @@ LOCAL_RESPONSES = (
             ]
         },
     ),
-    _get(
+    get(
         "local-continue",
         "local_response",
         {"responses": [_local("request_headers", 403, body="no\n", action="continue")]},
     ),
-    _get(
+    get(
         "local-twice",
         "local_response",
         {
@@ -354,7 +357,7 @@ LOCAL_RESPONSES = (
             ]
         },
     ),
-    _get(
+    get(
         "local-grpc-status",
         "local_response",
         {"responses": [_local("request_headers", 403, body="no", grpc_status=7)]},
@@ -370,7 +373,7 @@ LOCAL_RESPONSES = (
         "local_response",
         {"responses": [_local("request_trailers", 403, body="no\n")]},
     ),
-    _get(
+    get(
         "local-response-headers",
         "local_response",
         {"responses": [_local("response_headers", 503, body="replaced\n")]},
@@ -379,7 +382,7 @@ LOCAL_RESPONSES = (
 )
 
 PROPERTIES = (
-    _get(
+    get(
         "properties-request",
         "properties",
         {
@@ -450,7 +453,7 @@ PROPERTIES = (
         },
         b"body",
     ),
-    _get(
+    get(
         "properties-set",
         "properties",
         {
@@ -470,16 +473,16 @@ def _pause(phase: str, resume: str = "tick", **more: Any) -> dict[str, Any]:
 
 
 PAUSES = (
-    _get("pause-request-headers", "pause_resume", _pause("request_headers", ticks=3)),
-    _get("pause-response-headers", "pause_resume", _pause("response_headers")),
-    _get("pause-at-once", "pause_resume", _pause("request_headers", "at_once")),
+    get("pause-request-headers", "pause_resume", _pause("request_headers", ticks=3)),
+    get("pause-response-headers", "pause_resume", _pause("response_headers")),
+    get("pause-at-once", "pause_resume", _pause("request_headers", "at_once")),
     _post("pause-early", "pause_resume", _pause("request_body", "early", ticks=1), b"body"),
-    _get("pause-answer", "pause_resume", _pause("request_headers", "answer")),
-    _get("pause-response-answer", "pause_resume", _pause("response_headers", "answer")),
+    get("pause-answer", "pause_resume", _pause("request_headers", "answer")),
+    get("pause-response-answer", "pause_resume", _pause("response_headers", "answer")),
     _post("pause-request-body", "pause_resume", _pause("request_body", "end"), b"first", b"second"),
-    _get("pause-response-body", "pause_resume", _pause("response_body", "end"), answer=CHUNKED_ANSWER),
+    get("pause-response-body", "pause_resume", _pause("response_body", "end"), answer=CHUNKED_ANSWER),
     _post_chunked("pause-request-trailers", "pause_resume", _pause("request_trailers")),
-    _get("pause-response-trailers", "pause_resume", _pause("response_trailers"), answer=CHUNKED_ANSWER),
+    get("pause-response-trailers", "pause_resume", _pause("response_trailers"), answer=CHUNKED_ANSWER),
     _post("pause-headers-with-body", "pause_resume", _pause("request_headers"), b"first", b"second"),
     *(
         dataclasses.replace(case, allow_on_headers_stop_iteration=True)
@@ -487,8 +490,8 @@ PAUSES = (
             _post(
                 "pause-head-alone", "pause_resume", _pause("request_headers", "never"), b"first", b"second"
             ),
-            _get("pause-head-alone-no-body", "pause_resume", _pause("request_headers")),
-            _get(
+            get("pause-head-alone-no-body", "pause_resume", _pause("request_headers")),
+            get(
                 "pause-response-head-alone",
                 "pause_resume",
                 _pause("response_headers", "never"),
@@ -506,35 +509,35 @@ PAUSES = (
 )
 
 LIFE_CYCLE = (
-    _get("lifecycle-get", "lifecycle", {}),
+    get("lifecycle-get", "lifecycle", {}),
     _post_chunked("lifecycle-all", "lifecycle", {}, answer=CHUNKED_ANSWER),
-    _get(
+    get(
         "lifecycle-head",
         "lifecycle",
         {},
         line="HEAD / HTTP/1.1",
         answer=(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n",),
     ),
-    _get("lifecycle-empty-length", "lifecycle", {}, "Content-Length: 0", line="POST / HTTP/1.1"),
-    _get("lifecycle-304", "lifecycle", {}, answer=(b'HTTP/1.1 304 Not Modified\r\nETag: "1"\r\n\r\n',)),
-    _get(
+    get("lifecycle-empty-length", "lifecycle", {}, "Content-Length: 0", line="POST / HTTP/1.1"),
+    get("lifecycle-304", "lifecycle", {}, answer=(b'HTTP/1.1 304 Not Modified\r\nETag: "1"\r\n\r\n',)),
+    get(
         "lifecycle-interim",
         "lifecycle",
         {},
         answer=(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n", *ANSWER),
     ),
-    _get("log-levels", "log_levels", {"phases": ["request_headers"]}),
-    _get("configuration-text", "fail_configure", "as it is: \u00e4"),
+    get("log-levels", "log_levels", {"phases": ["request_headers"]}),
+    get("configuration-text", "fail_configure", "as it is: \u00e4"),
 )
 
 TRAPS = (
-    _get("trap-request-headers", "trap", {"phase": "request_headers"}),
+    get("trap-request-headers", "trap", {"phase": "request_headers"}),
     _post("trap-request-body", "trap", {"phase": "request_body"}, b"body"),
-    _get("trap-response-headers", "trap", {"phase": "response_headers"}),
-    _get("trap-log", "trap", {"phase": "log"}),
+    get("trap-response-headers", "trap", {"phase": "response_headers"}),
+    get("trap-log", "trap", {"phase": "log"}),
 )
 
-CASES: tuple[Case, ...] = (
+HTTP_CASES: tuple[Case, ...] = (
     *HEADERS,
     *PSEUDO_HEADERS,
     *BODIES,

@@ -1,4 +1,4 @@
-"""The origin that stands behind each host."""
+"""The servers that stand behind each host."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.peers.conformance.origin import Origin
+from tests.peers.conformance.servers import Servers, serving
 
 
 @pytest.fixture(scope="module")
-def origin() -> Iterator[Origin]:
-    """The origin of all cases of one host."""
-    with Origin() as running:
+def servers() -> Iterator[Servers]:
+    """The servers of all cases of one host."""
+    with serving() as running:
         yield running

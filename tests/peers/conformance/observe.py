@@ -8,9 +8,14 @@ import time
 from typing import Any
 
 from tests.peers.conformance.cases import Case
+from tests.peers.conformance.catalogue import AnyCase
 from tests.peers.conformance.gateways import Gateway
+from tests.peers.conformance.guest import GuestCase, readable
 from tests.peers.conformance.message import Closed, Fields, Message, Reader
 from tests.peers.conformance.origin import Origin, send_pieces
+from tests.peers.conformance.servers import Servers
+from tests.peers.conformance.tcp_cases import TcpCase
+from tests.peers.conformance.tcp_origin import connect_and_run
 
 PATIENCE = 5.0  # seconds for an answer
 QUIET = 0.3  # seconds without a new line of log, after which nothing more is expected
@@ -25,6 +30,7 @@ OWN = {"connection", "content-length", "date", "host", "keep-alive", "server", "
 
 # A callback of the guest `lifecycle`: its first argument is a context id, which each host counts in its own way, and so
 # is the second of proxy_on_context_create.
+_ADDRESS = re.compile(r"127\.0\.0\.1:\d{5}")  # five digits, so that the length of a body stays
 _CREATED = re.compile(r"(proxy_on_context_create\()\d+, \d+")
 _CALLED = re.compile(r"(proxy_on_\w+\()\d+")
 
@@ -53,7 +59,7 @@ def _response(message: Message | str) -> Observation | str:
         "status": message.status,
         "headers": _fields(message.headers),
         "framing": message.framing,
-        "body": message.body,
+        "body": _ADDRESS.sub("ADDRESS", message.body),
         "trailers": _fields(message.trailers),
     }
 
@@ -61,7 +67,7 @@ def _response(message: Message | str) -> Observation | str:
 def _comparable(lines: list[str]) -> list[str]:
     """Return the lines of the guest without the host's own ids of contexts and its own field of the request."""
     return [
-        _CALLED.sub(r"\1id", _CREATED.sub(r"\1id, root", line))
+        _CALLED.sub(r"\1id", _CREATED.sub(r"\1id, root", readable(line)))
         for line in lines
         if "--> x-forwarded-proto:" not in line
     ]
@@ -79,7 +85,7 @@ def _exchange(case: Case, port: int) -> Message | str:
             return "timeout"
 
 
-def _settled_log(case: Case, gateway: Gateway, before: int, expected: list[str] | None) -> list[str]:
+def _settled_log(case: GuestCase, gateway: Gateway, before: int, expected: list[str] | None) -> list[str]:
     """Return the case's lines of log after the first `before`, once they are as expected or none come any more."""
     lines: list[str] = []
     last_change = time.monotonic()
@@ -93,12 +99,23 @@ def _settled_log(case: Case, gateway: Gateway, before: int, expected: list[str] 
     return lines
 
 
-def observe(case: Case, gateway: Gateway, origin: Origin, expected: Observation | None = None) -> Observation:
-    """Run `case` and return what reached the origin, the client and the log. `expected` only spares waiting."""
+def _http(case: Case, port: int, origin: Origin) -> Observation:
     origin.requests.clear()
     origin.answer = case.answer
-    before = len(gateway.log(case))
-    response = _exchange(case, gateway.port(case))
-    log = _settled_log(case, gateway, before, expected["log"] if expected else None)
+    response = _exchange(case, port)
     request = origin.requests[0] if origin.requests else None
-    return {"upstream": _request(request), "client": _response(response), "log": log}
+    return {"upstream": _request(request), "client": _response(response)}
+
+
+def observe(
+    case: AnyCase, gateway: Gateway, servers: Servers, expected: Observation | None = None
+) -> Observation:
+    """Run `case` and return what reached the origin, the client and the log. `expected` only spares waiting."""
+    before = len(gateway.log(case))
+    port = gateway.port(case)
+    seen = (
+        connect_and_run(case, port, servers.tcp)
+        if isinstance(case, TcpCase)
+        else _http(case, port, servers.origin)
+    )
+    return {**seen, "log": _settled_log(case, gateway, before, expected["log"] if expected else None)}

@@ -14,10 +14,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from tests.peers.conformance.cases import CASES
+from tests.peers.conformance.catalogue import CASES
 from tests.peers.conformance.gateways import EnvoyGateway, SluicewayGateway
 from tests.peers.conformance.observe import observe
-from tests.peers.conformance.origin import Origin
+from tests.peers.conformance.servers import serving
 
 EXPECTATIONS = Path(__file__).resolve().parent / "expectations"
 ENVOY, SLUICEWAY = EXPECTATIONS / "envoy.json", EXPECTATIONS / "sluiceway.json"
@@ -52,10 +52,10 @@ def main() -> int:
     parser.add_argument("--only", metavar="TEXT", default="", help="print the cases whose name holds TEXT")
     options = parser.parse_args()
     cases = [case for case in CASES if options.only in case.name]
-    with tempfile.TemporaryDirectory() as directory, Origin() as origin:
-        gateway = GATEWAYS[options.host](Path(directory), cases, origin.port)
+    with tempfile.TemporaryDirectory() as directory, serving() as servers:
+        gateway = GATEWAYS[options.host](Path(directory), cases, servers.ports)
         try:
-            observations = {case.name: observe(case, gateway, origin) for case in cases}
+            observations = {case.name: observe(case, gateway, servers) for case in cases}
         finally:
             gateway.stop()
     if options.only:

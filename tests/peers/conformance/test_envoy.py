@@ -11,21 +11,21 @@ from pathlib import Path
 
 import pytest
 
-from tests.peers.conformance.cases import CASES, Case
+from tests.peers.conformance.catalogue import CASES, AnyCase
 from tests.peers.conformance.gateways import EnvoyGateway, Gateway
 from tests.peers.conformance.observe import observe
-from tests.peers.conformance.origin import Origin
 from tests.peers.conformance.record import ENVOY
+from tests.peers.conformance.servers import Servers
 
 EXPECTED = json.loads(ENVOY.read_text())
 
 
 @pytest.fixture(scope="module")
 def gateway(
-    envoy_binary: Path, origin: Origin, tmp_path_factory: pytest.TempPathFactory
+    envoy_binary: Path, servers: Servers, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Gateway]:
     """One Envoy with all cases."""
-    running = EnvoyGateway(tmp_path_factory.mktemp("envoy"), CASES, origin.port)
+    running = EnvoyGateway(tmp_path_factory.mktemp("envoy"), CASES, servers.ports)
     yield running
     running.stop()
 
@@ -36,6 +36,6 @@ def test_each_case_is_recorded_once() -> None:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_envoy_does_what_is_recorded(case: Case, gateway: Gateway, origin: Origin) -> None:
+def test_envoy_does_what_is_recorded(case: AnyCase, gateway: Gateway, servers: Servers) -> None:
     """What reaches the origin, the client and the log is what record.py saw."""
-    assert observe(case, gateway, origin, EXPECTED[case.name]) == EXPECTED[case.name]
+    assert observe(case, gateway, servers, EXPECTED[case.name]) == EXPECTED[case.name]
