@@ -12,12 +12,14 @@ import dataclasses
 import logging
 import os
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
 from typing import Self
 
 import uvloop
 
+from host.admin.filter import admin_route, admin_rule
+from host.admin.messages import Ask
 from host.assembly import Assembly, Surroundings, assemble
 from host.assembly.stores import limit, make_stores, vm_ids
 from host.callouts import Callouts
@@ -59,6 +61,7 @@ class Proxy:
         metrics: MetricsTable | None = None,
         announce: Callable[[int], None] | None = None,
         keeps_processes: bool = True,
+        admin: Ask | None = None,
     ) -> None:
         """`log` takes the lines of plugins (`host.log.setup` makes one); without it they are dropped.
 
@@ -68,6 +71,7 @@ class Proxy:
         it `wake` those who wait for it there.
         `keeps_processes`: the processes of the configuration run as long as the proxy; False: somebody else sees to
         them, and has filled in the paths of their sockets.
+        `admin` answers requests of the Admin API, where the configuration has it share the gateway's port.
         """
         self.config = config
         self.addresses: list[tuple[str, int]] = []
@@ -75,6 +79,7 @@ class Proxy:
         self._log = log
         self._cache = cache
         self._announce = announce
+        self._admin = admin
         self._assembly: Assembly | None = None
         self._server: Server | None = None
         self._streams: StreamServer | None = None
@@ -132,6 +137,9 @@ class Proxy:
             self._services, deadlines, TcpDialer(), callouts, requests, self._cache or ModuleCache()
         )
         self._around.shadows.report_to(self.config.shadow_report)
+        admin = self.config.admin
+        if self._admin is not None and admin is not None and admin.listen is None:
+            self._around.rules = (admin_rule(admin_route(self._admin, admin.allow, deadlines)),)
         try:
             serves_metrics = self.config.prometheus is not None and self._metrics is None
             self._reporting = Reporting(self._services, self._log, self.config.prometheus, serves_metrics)
@@ -175,11 +183,15 @@ class Proxy:
             self._around.requests.add(404)  # no chain will count it
         return found
 
-    async def reload(self, config: Config) -> None:
-        """Serve another configuration from now on; requests in flight end on the old one.
+    async def reload(
+        self, config: Config, agreed: Callable[[], Awaitable[bool]] | None = None, *, tolerant: bool = False
+    ) -> bool:
+        """Serve another configuration from now on; requests in flight end on the old one. Returns whether it does so.
 
         Raises ConfigError when a plugin does not load or refuses its configuration: the old configuration then stays.
         Addresses, limits of the HTTP side and the access log are those of the start.
+        `agreed` is awaited when everything has come up, and says whether to go on: others may have refused.
+        `tolerant`: what does not work in the old configuration either refuses nothing.
         """
         async with self._changing:
             old = self._assembly
@@ -187,13 +199,20 @@ class Proxy:
             assert self._around is not None
             config = await self._start_processes(config, self.config)
             new = await assemble(config, self._around, old)
-            self._around.services.foreign_functions.settle(accepted=not new.problems)
-            if new.problems:
-                new.retire(old)
-                if self._processes is not None:
-                    await self._processes.start(self.config.processes)
-                    await self._processes.end_others(self.config.processes)
-                raise ConfigError(new.problems)
+            known = old.problems if tolerant else []
+            problems = [problem for problem in new.problems if problem not in known]
+            is_taken = False
+            try:
+                is_taken = not problems and (agreed is None or await agreed())
+            finally:
+                self._around.services.foreign_functions.settle(accepted=is_taken)
+                if not is_taken:
+                    new.retire(old)
+                    await self._restore_processes()
+            if problems:
+                raise ConfigError(problems)
+            if not is_taken:
+                return False
             self._assembly = new
             self.config = config
             old.retire(new)
@@ -204,6 +223,7 @@ class Proxy:
             stores = self._around.services.stores
             limit(stores, config.stores)
             await self._around.services.run(lambda: stores.keep_only(vm_ids(config)))
+            return True
 
     async def _start_processes(self, config: Config, old: Config | None = None) -> Config:
         """Have the processes of a configuration run, if that is ours to do; returns it with their sockets."""
@@ -213,6 +233,12 @@ class Proxy:
         return dataclasses.replace(
             config, processes=await self._processes.start(config.processes, instead_of=before)
         )
+
+    async def _restore_processes(self) -> None:
+        """Have the processes run that the present configuration has, and no others."""
+        if self._processes is not None:
+            await self._processes.start(self.config.processes)
+            await self._processes.end_others(self.config.processes)
 
     def reopen_access_log(self) -> None:
         """Open the file of the access log anew: it was moved away. One that cannot be opened is told, and costs no

@@ -13,28 +13,30 @@ import dataclasses
 import logging
 import os
 import signal
-import socket
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from host import config as configs
 from host import log as logs
+from host.admin.messages import AdminAnswer, AdminRequest
 from host.config import Config, Listen
-from host.config.stores import Stores
-from host.errors import ConfigError, Problem
+from host.errors import ConfigError
 from host.external.processes import Processes
 from host.metrics.layout import add_up
 from host.metrics.server import MetricsServer
 from host.metrics.table import MetricsTable
 from host.proxy import bind
 from host.reporting import exposition_of
-from host.store.folder import SharedFolder
+from host.rollout import Rollout, shared_folder
+from host.sockets import authority, bind_all
 from host.workplace import Workplace
 
-logger = logging.getLogger("sluiceway")
+if TYPE_CHECKING:
+    from host.admin.resources import Proposal, Resources
+    from host.admin.service import AdminService
 
-_AT_RESTART = ("listen", "stream_listen", "workers", "http", "log", "access_log", "prometheus", "node")
+logger = logging.getLogger("sluiceway")
 
 
 def serve(source: Path | Config, listen: Listen | None = None, workers: int | None = None) -> int:
@@ -44,19 +46,34 @@ def serve(source: Path | Config, listen: Listen | None = None, workers: int | No
     used, ListenError when an address cannot be listened on.
     """
 
-    def load() -> Config:
-        loaded = configs.load(source) if isinstance(source, Path) else source
+    def adapt(loaded: Config) -> Config:
         if listen is not None:
             loaded = dataclasses.replace(loaded, listen=(listen,))
         return loaded if workers is None else dataclasses.replace(loaded, workers=workers)
 
+    def load() -> Config:
+        return adapt(configs.load(source) if isinstance(source, Path) else source)
+
     _open_standard_streams()
-    first = load()
-    log = logs.setup(first.log.level, first.log.format)
+    resources = _resources(source, adapt) if isinstance(source, Path) else None
+    first = resources.first() if resources is not None else None
+    config = first.config if first is not None else load()
+    log = logs.setup(config.log.level, config.log.format)
     try:
-        return asyncio.run(Supervisor(first, load).run())
+        return asyncio.run(Supervisor(config, load, resources, first).run())
     finally:
         log.flush()
+
+
+def _resources(path: Path, adapt: Callable[[Config], Config]) -> Resources | None:
+    """Return what the Admin API changes, None where it is not served."""
+    # Reading takes libraries that nobody needs who is given a Config.
+    from host.admin.resources import Resources
+    from host.config.files import admin_of, read
+
+    documents = read(path)
+    admin = admin_of(documents)
+    return None if admin is None else Resources(path, documents, admin.store, adapt)
 
 
 def _open_standard_streams() -> None:
@@ -71,25 +88,49 @@ def _open_standard_streams() -> None:
 class Supervisor:
     """Keeps `config.workers` workers running."""
 
-    def __init__(self, config: Config, load: Callable[[], Config]) -> None:
-        """Bind the addresses, that of the metrics too. Raises ListenError."""
+    def __init__(
+        self,
+        config: Config,
+        load: Callable[[], Config],
+        resources: Resources | None = None,
+        first: Proposal | None = None,
+    ) -> None:
+        """Bind the addresses, those of the metrics and of the Admin API too. Raises ListenError.
+
+        `load` reads the configuration anew; where there are `resources`, which the Admin API changes, they do it, and
+        `first` is what they began with.
+        """
         self._load = load
         count = config.workers or len(os.sched_getaffinity(0))
-        self._folder = _shared_folder(config.stores, count)
-        self.config = self._with_folder(config)
+        self._folder = shared_folder(config.stores, count)
+        self._metrics = MetricsTable()
+        self._processes = Processes(self._metrics)
+        shared = self._folder.path if self._folder is not None else None
+        self._rollout = Rollout(config, shared, self._processes, self._count_reload)
         sockets = bind_all((*config.listen, *config.stream_listen), count)
         addresses = [Listen(*each.getsockname()[:2]) for each in sockets[0]]
         self.addresses = addresses[: len(config.listen)]
         self.stream_addresses = addresses[len(config.listen) :]
         self.workplaces = [Workplace(number, self, own) for number, own in enumerate(sockets)]
+        self._rollout.workplaces = self.workplaces
         self.stopping = asyncio.Event()
-        self._metrics = MetricsTable()
         self._restarts = self._metrics.counter("worker_restarts_total")
         self._metrics_server = self._listen_for_metrics()
-        self._processes = Processes(self._metrics)
-        self._reloading = asyncio.Lock()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._admin = (
+            _admin_service(resources, first, self._rollout, self._change) if first is not None else None
+        )
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._has_served = False
+
+    @property
+    def config(self) -> Config:
+        """What workers begin with."""
+        return self._rollout.config
+
+    @property
+    def changing(self) -> asyncio.Lock:
+        """Held while the configuration changes."""
+        return self._rollout.changing
 
     def _listen_for_metrics(self) -> MetricsServer | None:
         prometheus = self.config.prometheus
@@ -123,15 +164,13 @@ class Supervisor:
 
     async def _start_processes(self) -> None:
         """Start them, and do not wait for them any more when told to stop."""
-        starting = asyncio.ensure_future(self._processes.start(self.config.processes))
+        starting = asyncio.ensure_future(self._rollout.start_processes())
         stopping = asyncio.ensure_future(self.stopping.wait())
         await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
-        if starting.done():
-            self.config = dataclasses.replace(self.config, processes=starting.result())
-        else:
+        if not starting.done():
             await self._processes.stop()
-            await starting
+        await starting
 
     async def _run_workers(self) -> int:
         loop = asyncio.get_running_loop()
@@ -145,19 +184,19 @@ class Supervisor:
             self._tell()
             if not self._has_served:
                 logger.error("no worker has come up; trying again")
-        return max(await asyncio.gather(*tasks))
-
-    def _with_folder(self, config: Config) -> Config:
-        """The configuration with a place for what workers share, where it names none."""
-        if self._folder is None or config.stores.path is not None:
-            return config
-        return dataclasses.replace(config, stores=dataclasses.replace(config.stores, path=self._folder.path))
+            if self._admin is not None:
+                await self._admin.start()
+        try:
+            return max(await asyncio.gather(*tasks))
+        finally:
+            if self._admin is not None:
+                await self._admin.close()
 
     def _tell(self) -> None:
         named = [("http", each) for each in self.addresses] + [
             ("tcp", each) for each in self.stream_addresses
         ]
-        listed = ", ".join(f"{scheme}://{_authority(listen)}" for scheme, listen in named)
+        listed = ", ".join(f"{scheme}://{authority(listen)}" for scheme, listen in named)
         routes = len(self.config.routes) + len(self.config.stream_routes)
         counts = f"routes: {routes}, plugins: {len(self.config.plugins)}"
         if up := sum(each.is_up for each in self.workplaces):
@@ -177,56 +216,47 @@ class Supervisor:
             each.drain(self.config.shutdown_timeout)
 
     def _on_reload(self) -> None:
-        if self.stopping.is_set():
-            return
-        try:
-            new = self._with_folder(self._load())
-        except ConfigError as error:
-            for problem in error.problems:
-                logger.error("%s", problem)
-            logger.error("not reloaded: the configuration has %d problems", len(error.problems))
-            self._count_reload("refused")
-            return
-        except Exception:
-            logger.exception("not reloaded")
-            return
-        if kept := [name for name in _AT_RESTART if getattr(new, name) != getattr(self.config, name)]:
-            logger.warning("changed, but taken up by a restart only: %s", ", ".join(kept))
-            new = dataclasses.replace(new, **{name: getattr(self.config, name) for name in kept})
-        if new.stores.places != self.config.stores.places:
-            logger.warning("changed, but taken up by a restart only: where wasm.stores keeps what")
-            new = dataclasses.replace(new, stores=self.config.stores)
-        if new.processes or self.config.processes or self._reloading.locked():
-            self._do(self._pass_on_with_processes(new))
-        else:
-            self._pass_on(new)
+        self._do(self._reload())
 
     def _do(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _pass_on_with_processes(self, new: Config) -> None:
-        """Pass a configuration on when the processes that it needs are up."""
-        async with self._reloading:
+    async def _reload(self) -> None:
+        async with self.changing:
             if self.stopping.is_set():
                 return
             try:
-                placed = await self._processes.start(new.processes, instead_of=self.config.processes)
+                proposal = self._admin.resources.reread() if self._admin is not None else None
+                new = proposal.config if proposal is not None else self._load()
             except ConfigError as error:
-                logger.error("not reloaded: %s", error)
+                for problem in error.problems:
+                    logger.error("%s", problem)
+                logger.error("not reloaded: the configuration has %d problems", len(error.problems))
                 self._count_reload("refused")
                 return
-            if not self.stopping.is_set():
-                self._pass_on(dataclasses.replace(new, processes=placed))
+            except Exception:
+                logger.exception("not reloaded")
+                return
+            if kept := self._rollout.kept(new):
+                logger.warning("changed, but taken up by a restart only: %s", ", ".join(kept))
+            if problems := await self._rollout.reload(new):
+                for each in problems:
+                    logger.error("%s", each)
+                logger.error("not reloaded: the last configuration stays")
+                return
+            if self._admin is not None and proposal is not None:
+                self._admin.settle(proposal)
+            for workplace in self.workplaces:
+                if workplace.is_up:
+                    logger.info("reloaded", extra={"fields": {"worker": workplace.number}})
 
-    def _pass_on(self, new: Config) -> None:
-        if any(each.is_up for each in self.workplaces):
-            for each in self.workplaces:
-                each.reload(new)
-        else:
-            self.config = new  # there is nobody to refuse it, and the one before may be why
-            self._processes.end_others_later(new.processes)
+    async def _change(self, proposal: Proposal) -> list[str]:
+        """Have the Admin API's proposal served; returns why it is not."""
+        if self.stopping.is_set():
+            return ["the gateway is stopping"]
+        return await self._rollout.change(proposal.config)
 
     def _on_reopen(self) -> None:
         for each in self.workplaces:
@@ -240,15 +270,13 @@ class Supervisor:
         elif all(each.settled.is_set() for each in self.workplaces):
             self._tell()
 
-    def accepted(self, workplace: Workplace, config: Config) -> None:
-        """A worker has taken a configuration over: from now on it is everybody's."""
-        logger.info("reloaded", extra={"fields": {"worker": workplace.number}})
-        if config is not self.config:
-            self._count_reload("accepted")
-            self.config = config
-            self._processes.end_others_later(config.processes)
-            for each in self.workplaces:
-                each.reload(config)
+    def admin_asked(self, request: AdminRequest, reply: Callable[[AdminAnswer], None]) -> None:
+        """A worker has got a request of the Admin API."""
+        self._do(self._answer(request, reply))
+
+    async def _answer(self, request: AdminRequest, reply: Callable[[AdminAnswer], None]) -> None:
+        assert self._admin is not None
+        reply(await self._admin.answer(request))
 
     def enqueued(self, workplace: Workplace, queues: list[int] | None) -> None:
         """Items have come into these shared queues, or into any (None): the other workers have to be told."""
@@ -256,49 +284,21 @@ class Supervisor:
             if each is not workplace:
                 each.wake(queues)
 
-    def refused(self, workplace: Workplace, problems: list[str]) -> None:
-        """A worker serves on with what it had."""
-        self._count_reload("refused")
-        fields = {"fields": {"worker": workplace.number}}
-        for problem in problems:
-            logger.error("%s", problem, extra=fields)
-        logger.error("not reloaded: plugins did not come up; the last configuration stays", extra=fields)
-        if self.config.processes or self._processes.running:
-            self._do(self._restore_processes())
-
-    async def _restore_processes(self) -> None:
-        """Have the processes run that the present configuration has, and no others."""
-        async with self._reloading:
-            processes = self.config.processes
-            await self._processes.start(processes)
-            await self._processes.end_others(processes)
-
     def _count_reload(self, result: str) -> None:
         self._metrics.counter("reloads_total", {"result": result}).add()
 
 
-def _shared_folder(stores: Stores, workers: int) -> SharedFolder | None:
-    """A folder for the shared data and queues of several workers. Raises ConfigError when there is no room for it."""
-    if stores.path is not None or stores.local == "memory" or (stores.local == "auto" and workers == 1):
+def _admin_service(
+    resources: Resources | None,
+    first: Proposal,
+    rollout: Rollout,
+    change: Callable[[Proposal], Awaitable[list[str]]],
+) -> AdminService | None:
+    """The Admin API, on its own port if it has one. Raises ListenError."""
+    from host.admin.service import AdminService
+
+    settings = first.config.admin
+    if settings is None or resources is None:
         return None
-    try:
-        return SharedFolder()
-    except OSError as error:
-        message = f"no folder for what workers share: {error}; give lmdb.path, or local: memory"
-        raise ConfigError([Problem("", None, "wasm.stores", message)]) from error
-
-
-def bind_all(addresses: tuple[Listen, ...], count: int) -> list[list[socket.socket]]:
-    """Return a list of sockets for each of `count` workers. A port 0 becomes one port for all. Raises ListenError."""
-    if count > 1:
-        # With SO_REUSEPORT alone, a second gateway of the same user would get half of the first one's connections.
-        for each in bind([listen for listen in addresses if listen.port]):
-            each.close()
-    sockets = [bind(addresses, reuse_port=count > 1)]
-    same = [Listen(*each.getsockname()[:2]) for each in sockets[0]]
-    sockets += [bind(same, reuse_port=True) for _ in range(1, count)]
-    return sockets
-
-
-def _authority(listen: Listen) -> str:
-    return f"[{listen.host}]:{listen.port}" if ":" in listen.host else f"{listen.host}:{listen.port}"
+    bound = bind([settings.listen])[0] if settings.listen is not None else None
+    return AdminService(resources, first, bound, change, rollout.changing)

@@ -9,16 +9,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import itertools
 import logging
 import os
 import signal
 import socket
 import threading
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import uvloop
 
 from host import log as logs
+from host.admin.messages import AdminAnswer, AdminRequest
 from host.config import Config
 from host.control import Control
 from host.errors import ConfigError
@@ -31,10 +33,13 @@ _ORPHAN_SECONDS = 10.0  # for requests in flight when the supervisor has died
 
 
 class Worker:
-    """Obeys `start Config`, `reload Config`, `reopen`, `drain seconds` and `wake [queue…]`.
+    """Obeys `start Config`, `reload (Config, is_tolerant)`, `settle is_taken`, `reopen`, `drain seconds` and
+    `wake [queue…]`.
 
-    Answers `ready` to the first, `reloaded` or `refused [problem…]` to the second, and ends at the third. Tells
-    `enqueued [queue…]`: the shared queues that have got items here.
+    Answers `ready` to the first, `prepared` or `refused [problem…]` to the second, and ends at `drain`. Behind each
+    `reload` comes a `settle`, which says whether the configuration is taken; where it is, and has been prepared,
+    `reloaded` is the answer. Tells `enqueued [queue…]`: the shared queues that have got items here. Asks
+    `admin (number, AdminRequest)`, and gets `admin (number, AdminAnswer)`.
     """
 
     def __init__(self, control: Control, metrics: MetricsTable, sockets: list[socket.socket]) -> None:
@@ -44,7 +49,10 @@ class Worker:
         self._sockets = sockets
         self._proxy: Proxy | None = None
         self._log: logs.Log | None = None
-        self._changes: asyncio.Queue[tuple[str, Config]] = asyncio.Queue()
+        self._changes: asyncio.Queue[Any] = asyncio.Queue()
+        self._verdicts: asyncio.Queue[bool] = asyncio.Queue()
+        self._asked: dict[int, asyncio.Future[AdminAnswer]] = {}
+        self._questions = itertools.count()
         self._loop = asyncio.get_running_loop()
         self._enqueued: set[int] = set()
         self._lock = threading.Lock()
@@ -58,11 +66,11 @@ class Worker:
         listening = loop.create_task(self._listen())
         working = loop.create_task(self._work())
         await asyncio.wait((working, self._stop), return_when=asyncio.FIRST_COMPLETED)
-        listening.cancel()
         if not self._stop.done():
             working.result()  # raises what went wrong
         working.cancel()
-        status = await self._drain(await self._stop)
+        status = await self._drain(await self._stop)  # what requests in flight have asked for still comes
+        listening.cancel()
         if self._log is not None:
             self._log.flush()
         return status
@@ -77,8 +85,12 @@ class Worker:
                     self._reopen()
                 elif order == "wake":
                     self._wake(argument)
+                elif order == "settle":
+                    self._verdicts.put_nowait(argument)
+                elif order == "admin":
+                    self._take_answer(*argument)
                 else:
-                    self._changes.put_nowait((order, argument))
+                    self._changes.put_nowait(argument)
         self._end(_ORPHAN_SECONDS)
 
     def _reopen(self) -> None:
@@ -90,6 +102,22 @@ class Worker:
         if self._proxy is not None:
             for queue in [None] if queues is None else queues:
                 self._proxy.wake(queue)
+
+    async def _ask_admin(self, request: AdminRequest) -> AdminAnswer:
+        """Have the supervisor answer, which knows what is to be served, and has all workers serve it."""
+        number = next(self._questions)
+        future: asyncio.Future[AdminAnswer] = self._loop.create_future()
+        self._asked[number] = future
+        self._control.send("admin", (number, request))
+        try:
+            return await future
+        finally:
+            del self._asked[number]
+
+    def _take_answer(self, number: int, answer: AdminAnswer) -> None:
+        future = self._asked.get(number)
+        if future is not None and not future.done():
+            future.set_result(answer)
 
     def _announce(self, queue: int) -> None:
         """Have the supervisor tell the other workers, once for all that comes until the loop has its turn."""
@@ -110,16 +138,19 @@ class Worker:
             self._stop.set_result(within)
 
     async def _work(self) -> None:
-        _, config = await self._changes.get()
-        await self._start(config)
+        await self._start(await self._changes.get())
         while True:
-            _, config = await self._changes.get()
-            await self._reload(config)
+            await self._reload(*await self._changes.get())
 
     async def _start(self, config: Config) -> None:
         self._log = logs.setup(config.log.level, config.log.format)
         proxy = Proxy(
-            config, log=self._log, metrics=self._metrics, announce=self._announce, keeps_processes=False
+            config,
+            log=self._log,
+            metrics=self._metrics,
+            announce=self._announce,
+            keeps_processes=False,
+            admin=self._ask_admin,
         )
         await proxy.start(self._sockets)
         self._proxy = proxy
@@ -127,17 +158,28 @@ class Worker:
         gc.freeze()  # what is there now stays: the collector need not look at it again
         self._control.send("ready", [])
 
-    async def _reload(self, config: Config) -> None:
+    async def _reload(self, config: Config, is_tolerant: bool) -> None:
         assert self._proxy is not None
+        has_voted = False
+
+        async def agreed() -> bool:
+            nonlocal has_voted
+            has_voted = True
+            self._control.send("prepared", [])
+            return await self._verdicts.get()
+
         try:
-            await self._proxy.reload(config)
+            is_taken = await self._proxy.reload(config, agreed, tolerant=is_tolerant)
         except ConfigError as error:
             self._control.send("refused", [str(problem) for problem in error.problems])
         except Exception as error:
             logger.exception("reload failed")
             self._control.send("refused", [repr(error)])
         else:
-            self._control.send("reloaded", [])
+            if is_taken:
+                self._control.send("reloaded", [])
+        if not has_voted:
+            await self._verdicts.get()
 
     async def _drain(self, within: float) -> int:
         if self._proxy is None:

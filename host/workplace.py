@@ -9,9 +9,11 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
+from host.admin.messages import AdminAnswer, AdminRequest
 from host.config import Config
 from host.control import Control
 from host.metrics.file import MetricsFile
@@ -31,17 +33,21 @@ _FOLDER = str(Path(__file__).resolve().parent.parent)
 class Employer(Protocol):
     """What a workplace needs of its supervisor."""
 
-    config: Config
     stopping: asyncio.Event
+
+    @property
+    def config(self) -> Config:
+        """What a process begins with."""
+
+    @property
+    def changing(self) -> asyncio.Lock:
+        """Held while that changes."""
 
     def came_up(self, workplace: Workplace) -> None:
         """A worker that is not its workplace's first one serves."""
 
-    def accepted(self, workplace: Workplace, config: Config) -> None:
-        """A worker serves this configuration now."""
-
-    def refused(self, workplace: Workplace, problems: list[str]) -> None:
-        """A worker does not take a configuration, for these reasons."""
+    def admin_asked(self, request: AdminRequest, reply: Callable[[AdminAnswer], None]) -> None:
+        """A worker has got a request of the Admin API."""
 
     def enqueued(self, workplace: Workplace, queues: list[int] | None) -> None:
         """A worker has put items into these shared queues; None: it has died, and may have before."""
@@ -62,9 +68,10 @@ class Workplace:
         self.metrics = MetricsFile(f"sluiceway-metrics-{number}")
         self._process: asyncio.subprocess.Process | None = None
         self._control: Control | None = None
-        self._sent: list[
-            Config
-        ] = []  # to this process: the first is what it serves, the others it has not answered
+        self._answer: asyncio.Future[list[str]] | None = (
+            None  # to a configuration: why it is not served, or nothing
+        )
+        self._proposed: Control | None = None
         self._pause = 0.0
 
     async def keep(self) -> int:
@@ -95,14 +102,18 @@ class Workplace:
                 sys.executable, "-P", "-c", _START, _FOLDER, *map(str, descriptors), pass_fds=descriptors
             )
         control = await Control.over(ours)
-        self._process, self._control = process, control
-        self._sent = [self._employer.config]
-        control.send("start", self._own(self._sent[0]))
+        self._process = process
+        async with self._employer.changing:  # it must not begin with what is about to be replaced
+            self._control = control
+            control.send("start", self._own(self._employer.config))
         if self._employer.stopping.is_set():
             process.kill()
         listening = asyncio.get_running_loop().create_task(self._listen(control))
         status = await process.wait()
         self._process = self._control = None
+        if self._answer is not None and not self._answer.done():
+            ended = f"worker {self.number} ended ({_how(status)}) while it took the configuration up"
+            self._answer.set_result([ended] if self.is_up else [])
         self.is_up = False
         listening.cancel()
         control.close()
@@ -125,18 +136,43 @@ class Workplace:
             if self.settled.is_set():
                 self._employer.came_up(self)
             self.settled.set()
-        elif answer == "reloaded":
-            del self._sent[0]
-            self._employer.accepted(self, self._sent[0])
-        else:
-            del self._sent[1]
-            self._employer.refused(self, argument)
+        elif answer == "admin":
+            number, request = argument
+            control = self._control
+            assert control is not None
+            self._employer.admin_asked(request, lambda made: control.send("admin", (number, made)))
+        elif self._answer is not None and not self._answer.done():
+            self._answer.set_result(argument)
 
-    def reload(self, config: Config) -> None:
-        """Have the process take another configuration, unless it has been given it already."""
-        if self._control is not None and self._sent[-1] is not config:
-            self._sent.append(config)
-            self._control.send("reload", self._own(config))
+    @property
+    def has_process(self) -> bool:
+        """Whether there is one that can be told anything, be it that it does not serve yet."""
+        return self._control is not None
+
+    async def propose(self, config: Config, *, tolerant: bool) -> list[str]:
+        """Have the process bring another configuration up, and serve on with what it has until `settle`.
+
+        Returns why it does not come up. A process that ends before it has ever served refuses nothing.
+        """
+        control = self._control
+        if control is None:
+            return []
+        self._proposed = control
+        control.send("reload", (self._own(config), tolerant))
+        return await self._next_answer()
+
+    async def settle(self, is_taken: bool) -> None:
+        """Have the process serve what was proposed, or drop it; returns when it does."""
+        control, self._proposed = self._proposed, None
+        if control is None or control is not self._control:
+            return
+        control.send("settle", is_taken)
+        if is_taken and (problems := await self._next_answer()):
+            logger.error("worker %d: %s", self.number, "; ".join(problems))
+
+    async def _next_answer(self) -> list[str]:
+        self._answer = asyncio.get_running_loop().create_future()
+        return await self._answer
 
     def _own(self, config: Config) -> Config:
         """The configuration as this worker has it: a plugin that runs once runs in the first."""

@@ -27,7 +27,7 @@ from host.http.deadlines import Deadlines
 from host.metrics.table import RequestCounters
 from host.plugin.plugin import Plugin
 from host.plugin.supplies import Supplies
-from host.router import Router
+from host.router import Router, Rule
 from host.services import LoopServices
 from host.tcp.server import Rules
 from host.upstream.upstream import Dialer
@@ -38,7 +38,7 @@ _BATCH = 64  # routes that are made between two looks at the event loop
 
 @dataclass(slots=True)
 class Surroundings:
-    """What assemblies of one worker share."""
+    """What assemblies of one worker share. `rules`: routes that are there beside those of any configuration."""
 
     services: LoopServices
     deadlines: Deadlines
@@ -47,6 +47,7 @@ class Surroundings:
     requests: RequestCounters
     cache: ModuleCache = field(default_factory=ModuleCache)
     supplies: Supplies = field(default_factory=Supplies)
+    rules: tuple[Rule[Route], ...] = ()
     kinds: ExternalKinds = field(init=False)
     shadows: Shadows = field(init=False)
 
@@ -130,7 +131,7 @@ async def _assemble(
         plugins, around.services, around.shadows, reverse_response=config.response_order == "reverse"
     )
     routes = Routes(config, plugins, chains, upstreams, around.requests)
-    rules = []
+    rules = list(around.rules)
     for count, route in enumerate(config.routes, 1):
         rules.append(routes.rule(route))
         if not count % _BATCH:

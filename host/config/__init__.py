@@ -11,7 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from host.config.model import (
+    ADMIN_PREFIX,
     AccessLogConfig,
+    Admin,
+    AdminKey,
     Callouts,
     Certificate,
     CircuitBreaker,
@@ -72,7 +75,10 @@ def json_schema() -> dict[str, Any]:
 
 
 __all__ = [
+    "ADMIN_PREFIX",
     "AccessLogConfig",
+    "Admin",
+    "AdminKey",
     "Callouts",
     "Certificate",
     "CircuitBreaker",

@@ -16,7 +16,8 @@ from host.errors import Problem
 class Node:
     """A value and where it stands. `children`: by key of a mapping or index of a list; `key_lines`: of a mapping.
 
-    `size` counts the values in it with all aliases written out, `height` its levels.
+    `size` counts the values in it with all aliases written out, `height` its levels. `origin`: the file and the path of
+    one that was written elsewhere than in the document that holds it now. `line` 0: it stands in no line.
     """
 
     value: Any
@@ -25,6 +26,7 @@ class Node:
     key_lines: dict[str, int] = field(default_factory=dict)
     size: int = 1
     height: int = 1
+    origin: tuple[str, str] | None = None
 
 
 @dataclass(slots=True)
@@ -38,7 +40,8 @@ class Document:
     def problem(self, path: tuple[str | int, ...], message: str) -> Problem:
         """Return the message with the line of the value at the path, or of what lies nearest above it."""
         node, line = self.root, self.root.line
-        for key in path:
+        file, prefix, start = self.file, "", 0
+        for depth, key in enumerate(path, 1):
             line = node.key_lines.get(key, line) if isinstance(key, str) else line
             child = node.children.get(key)
             if child is None:
@@ -46,12 +49,14 @@ class Document:
             node = child
             # A value that follows its key on the same line or below: the key's line is what an editor should show.
             line = line if isinstance(key, str) else node.line
-        return Problem(self.file, line, format_path(path), message)
+            if node.origin is not None:
+                (file, prefix), start = node.origin, depth
+        return Problem(file, line or None, format_path(path[start:], prefix), message)
 
 
-def format_path(path: tuple[str | int, ...]) -> str:
-    """Return the path as users write it: `routes[0].upstream.nodes."127.0.0.1:80"`."""
-    text = ""
+def format_path(path: tuple[str | int, ...], prefix: str = "") -> str:
+    """Return the path as users write it, below a prefix: `routes[0].upstream.nodes."127.0.0.1:80"`."""
+    text = prefix
     for key in path:
         if isinstance(key, int):
             text += f"[{key}]"

@@ -5,14 +5,16 @@ All that is wrong is gathered before anything is raised. Importing this module c
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from host.config.document import Document
-from host.config.model import Config, Place
+from host.config.document import Document, Node
+from host.config.model import Admin, Config, Place
 from host.config.parse import parse
 from host.config.references import check, declared_plugins
 from host.config.resolve import resolve
+from host.config.resolve_admin import admin, check_admin
 from host.config.resolve_plugins import PlaceOf
 from host.config.schema import Gateway, Resources, Whole
 from host.config.text import read_text
@@ -23,11 +25,28 @@ from host.errors import ConfigError, Problem
 END_MARK: Final = "#END"
 
 
+@dataclass(frozen=True, slots=True)
+class Documents:
+    """What was read: `resources` is `gateway` itself where one file holds all.
+
+    `missing`: what to say where there is no file with resources; nothing where there is one.
+    """
+
+    gateway: Document
+    resources: Document
+    missing: str = ""
+
+
 def load(path: Path) -> Config:
     """Return the configuration of the file, and of the `apisix.yaml` that belongs to it where it holds no resources.
 
     Raises ConfigError with every problem of both files.
     """
+    return make(read(path))
+
+
+def read(path: Path) -> Documents:
+    """Return what `load` reads, not validated. Raises ConfigError for a file that cannot be read."""
     text = read_text(path, str(path))
     if isinstance(text, Problem):
         raise ConfigError([text])
@@ -38,17 +57,17 @@ def load(path: Path) -> Config:
         if path.name == "config.yaml" and companion is not None:
             message = f"stands here while {companion} is there to hold it: keep one of them"
             gateway.problems.append(gateway.problem((own,), message))
-        return _finish(gateway, gateway)
+        return Documents(gateway, gateway)
     if companion is None and _has_apis(gateway):
-        return _finish(gateway, gateway)
+        return Documents(gateway, gateway)
     if companion is None:
         places = " or ".join(str(place) for place in _companion_places(path))
-        message = f"holds no routes, and there is no {places} to hold them"
-        raise ConfigError([*gateway.problems, Problem(str(path), None, "", message)])
+        missing = f"holds no routes, and there is no {places} to hold them"
+        return Documents(gateway, Document(str(path), Node({}, 1), []), missing)
     text = read_text(companion, str(companion))
     if isinstance(text, Problem):
         raise ConfigError([*gateway.problems, text])
-    return _finish(gateway, parse_resources(text, str(companion)))
+    return Documents(gateway, parse_resources(text, str(companion)))
 
 
 def parse_resources(text: str, file: str) -> Document:
@@ -70,7 +89,7 @@ def load_text(text: str, file: str = "<text>") -> Config:
     Raises ConfigError.
     """
     document = parse(text, file)
-    return _finish(document, document)
+    return make(Documents(document, document))
 
 
 def json_schema() -> dict[str, Any]:
@@ -106,7 +125,16 @@ def _companion(path: Path) -> Path | None:
     return next((place for place in _companion_places(path) if place != path and place.exists()), None)
 
 
-def _finish(gateway: Document, resources: Document) -> Config:
+def admin_of(documents: Documents) -> Admin | None:
+    """Return what the documents say of the Admin API, whatever else may be wrong with them."""
+    gateway = documents.gateway
+    settings = Gateway.model_construct(**_values(validate(gateway, Gateway, ()), Gateway))
+    return admin(settings.apisix, settings.deployment, Path(gateway.file).absolute().parent)
+
+
+def make(documents: Documents) -> Config:
+    """Return the configuration of what was read. Raises ConfigError with every problem."""
+    gateway, resources = documents.gateway, documents.resources
     declared = {name for _, name, _ in declared_plugins(gateway)}
     if gateway is resources:
         whole = validate(gateway, Whole, declared)
@@ -116,12 +144,16 @@ def _finish(gateway: Document, resources: Document) -> Config:
         parts = [validate(gateway, Gateway, declared), validate(resources, Resources, declared, elsewhere)]
     problems = [problem for part in parts for problem in part.problems]
     problems.extend(check(gateway, resources))
-    first, last = parts[0], parts[-1]
-    settings = Gateway.model_construct(**_values(first, Gateway))
+    settings, last = Gateway.model_construct(**_values(parts[0], Gateway)), parts[-1]
     folder = Path(gateway.file).absolute().parent
     apis = TykApis(settings.tyk, folder, gateway) if settings.tyk.apis else None
     if apis is not None:
         problems.extend(apis.problems)
+    served = admin(settings.apisix, settings.deployment, folder)
+    if served is not None:
+        problems.extend(check_admin(gateway, resources, settings.apisix, served))
+    elif documents.missing:
+        problems.append(Problem(gateway.file, None, "", documents.missing))
     if problems:
         raise ConfigError(dict.fromkeys(problems))
     config = resolve(

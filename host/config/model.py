@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from host.config.plugin_values import (
     KIB,
@@ -34,7 +34,10 @@ from host.errors import Problem
 from host.log.format import DEFAULT as DEFAULT_ACCESS_LOG_FORMAT
 
 __all__ = [
+    "ADMIN_PREFIX",
     "AccessLogConfig",
+    "Admin",
+    "AdminKey",
     "Callouts",
     "Certificate",
     "CircuitBreaker",
@@ -273,6 +276,32 @@ class Prometheus:
     stats_tags: tuple[StatsTag, ...] = ()
 
 
+ADMIN_PREFIX: Final = "/apisix/admin"
+"""Where the Admin API is found, as in APISIX."""
+
+
+@dataclass(frozen=True, slots=True)
+class AdminKey:
+    """Who may use the Admin API. A `viewer` may read alone. `key` "": it is made up at the start."""
+
+    name: str
+    key: str = field(repr=False)
+    role: Literal["admin", "viewer"] = "admin"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admin:
+    """The Admin API. `listen` None: it shares the gateway's own port.
+
+    `allow`: addresses and ranges of clients. `store`: the file that keeps what it was told; None: memory alone.
+    """
+
+    listen: Listen | None = Listen("127.0.0.1", 9180)
+    keys: tuple[AdminKey, ...] = (AdminKey("admin", ""),)
+    allow: tuple[str, ...] = ("127.0.0.0/24",)
+    store: Path | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class NodeConfig:
     """What plugins read under `xds.node`. `metadata` is as JSON has it."""
@@ -299,6 +328,7 @@ class Config:
     log: LogConfig = field(default_factory=LogConfig)
     access_log: AccessLogConfig | None = None
     prometheus: Prometheus | None = None
+    admin: Admin | None = None
     node: NodeConfig = field(default_factory=NodeConfig)
     response_order: ResponseOrder = "descending"
     plugins: tuple[Plugin, ...] = ()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from host.config import model
 from host.config import stores as model_stores
+from host.config.resolve_admin import admin
 from host.config.resolve_plugins import PlaceOf, python_plugins, wasm_plugins, wasm_services
 from host.config.resolve_routes import Routes, merged_uses, position
 from host.config.schema import Resources
@@ -37,6 +38,7 @@ def resolve(
         log=model.LogConfig(gateway.log.level, gateway.log.format),
         access_log=_access_log(nginx.http, folder),
         prometheus=_prometheus(gateway),
+        admin=admin(gateway.apisix, gateway.deployment, folder),
         node=model.NodeConfig(gateway.node.id, gateway.node.cluster, gateway.node.metadata),
         response_order=gateway.response_order,
         shadow_report=folder / gateway.shadow_report if gateway.shadow_report else None,

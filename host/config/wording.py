@@ -15,7 +15,8 @@ KNOWN_VALUES: Final = {
     "config_provider": ("etcd", "xds", "json", "control_plane"),
     "config_center": ("etcd", "xds", "json"),
     "http": ("radixtree_host_uri", "radixtree_uri_with_parameter"),
-    "enable_admin": (True,),
+    "admin_key_required": (False,),
+    "admin_api_version": ("default",),
 }
 """By key: what APISIX takes there and Sluiceway does not serve."""
 

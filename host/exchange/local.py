@@ -71,6 +71,11 @@ class LocalAnswers(HttpStream, ABC):
             self._record.content_bytes += len(body)
         self._finish()
 
+    def hide_query(self) -> None:
+        """Keep the target's query out of the access log: it may hold a secret."""
+        if self._record is not None:
+            self._record.path = self._record.path.partition(b"?")[0]
+
     def close(self) -> None:
         """End the exchange: its line in the access log, then its filters' last callbacks."""
         record = self._record

@@ -17,7 +17,7 @@ from host.plugin.breaker import CircuitBreaker
 from host.plugin.plugin import FailurePolicy, Isolation
 from host.plugin.settings import RecycleLimits
 from host.proxy import bind, http_settings
-from host.supervisor import bind_all
+from host.sockets import bind_all
 from tests.proxy.assembling import NODE, assembled, plugin, route
 
 

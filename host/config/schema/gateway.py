@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, Tag, WithJsonSchema
 
+from host.config.schema.admin import Admin, AdminKeys, AllowAdmin
 from host.config.schema.base import Strict, by_form, words
 from host.config.schema.callouts import Callouts
 from host.config.schema.code import PluginCode
@@ -78,8 +79,7 @@ class Apisix(Strict):
         "delete_uri_tail_slash normalize_uri_like_servlet dns_resolver "
         "dns_resolver_valid resolver_timeout enable_resolv_search_opt enable_control control events "
         "data_encryption status lru disable_sync_configuration_during_start worker_startup_time_threshold "
-        "disable_upstream_healthcheck trusted_addresses admin_key allow_admin port_admin https_admin id "
-        "enable_heartbeat"
+        "disable_upstream_healthcheck trusted_addresses https_admin admin_api_mtls id enable_heartbeat"
     )
 
     node_listen: Annotated[
@@ -109,7 +109,18 @@ class Apisix(Strict):
         default=Ssl(), description="TLS towards upstreams, and towards servers that plugins call."
     )
     router: Router = Field(default=Router(), description="The router.")
-    enable_admin: Literal[False] = Field(default=False, description="The Admin API; only `false` is served.")
+    enable_admin: bool | None = Field(
+        default=None, description="The Admin API; no key: it is served if `deployment.admin` is there."
+    )
+    admin_key: AdminKeys | None = Field(
+        default=None, description="Older name of `deployment.admin.admin_key`."
+    )
+    allow_admin: AllowAdmin | None = Field(
+        default=None, description="Older name of `deployment.admin.allow_admin`."
+    )
+    port_admin: Port | None = Field(
+        default=None, description="Older name of `deployment.admin.admin_listen.port`."
+    )
     config_center: Literal["yaml"] = Field(default="yaml", description="Older name of `config_provider`.")
 
 
@@ -120,15 +131,16 @@ class ConfigProvider(Strict):
 
 
 class Deployment(Strict):
-    """Accepted so that the files of a standalone APISIX load as they are; nothing here changes anything."""
+    """Accepted so that the files of a standalone APISIX load as they are; only `admin` changes anything."""
 
-    known_to_apisix = frozenset({"etcd", "admin", "certs", "role_control_plane"})
+    known_to_apisix = frozenset({"etcd", "certs", "role_control_plane"})
 
     role: Literal["traditional", "data_plane", "standalone"] = Field(
         default="data_plane", description="Any of them."
     )
     role_data_plane: ConfigProvider = Field(default=ConfigProvider(), description="Where routes come from.")
     role_traditional: ConfigProvider = Field(default=ConfigProvider(), description="Where routes come from.")
+    admin: Admin | None = Field(default=None, description="The Admin API.")
 
 
 class Event(Strict):
@@ -359,7 +371,7 @@ class Gateway(Strict):
 
     apisix: Apisix = Field(default=Apisix(), description="Where the gateway listens.")
     deployment: Deployment = Field(
-        default=Deployment(), description="Accepted for standalone APISIX's files."
+        default=Deployment(), description="The Admin API, and what standalone APISIX's files have."
     )
     nginx_config: Nginx = Field(default=Nginx(), description="Processes, limits and timeouts.")
     wasm: Wasm = Field(default=Wasm(), description="Plugins in WebAssembly.")

@@ -129,6 +129,16 @@ def parse_address(value: Any, default_port: int) -> tuple[str, int]:
     return parse_host(host), int(port) if colon else default_port
 
 
+def parse_network(value: Any) -> str:
+    """Return an IP address or a range of them as a range, without the bits of a host."""
+    try:
+        return str(ipaddress.ip_network(value if isinstance(value, str) else "", strict=False))
+    except ValueError:
+        raise bad_value(
+            f"expected an IP address or a range such as 10.0.0.0/8, got {describe(value)}"
+        ) from None
+
+
 def parse_workers(value: Any) -> int:
     """Return a number of processes, 0 for `auto`."""
     if value == "auto":
@@ -210,6 +220,7 @@ PositiveSize = Annotated[int, BeforeValidator(_positive_size), WithJsonSchema(_S
 HeadSize = Annotated[int, Field(ge=1024, lt=1024**2), BeforeValidator(parse_size), WithJsonSchema(_SIZE)]
 Id = Annotated[str, BeforeValidator(parse_id), WithJsonSchema(_ID)]
 Host = Annotated[str, BeforeValidator(parse_host), WithJsonSchema({"type": "string"})]
+IpNetwork = Annotated[str, BeforeValidator(parse_network), WithJsonSchema({"type": "string"})]
 NodeAddress = Annotated[str, BeforeValidator(_node_address)]
 Conf = Annotated[bytes, BeforeValidator(parse_conf), WithJsonSchema(_CONF)]
 Workers = Annotated[int, BeforeValidator(parse_workers), WithJsonSchema(_WORKERS)]

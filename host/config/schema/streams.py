@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, Tag, WithJsonSchema
 
 from host.config.schema.base import Strict, by_form, words
 from host.config.schema.resources import Described, HostPattern, Upstream, Uses
-from host.config.schema.scalars import Id, Port, bad_value, describe, parse_host
+from host.config.schema.scalars import Id, IpNetwork, Port, bad_value, describe, parse_host
 
 
 def parse_listen(value: Any) -> tuple[str, int]:
@@ -32,19 +32,9 @@ def _address(value: Any) -> str:
         raise bad_value(f"expected an IP address, got {describe(value)}") from None
 
 
-def _network(value: Any) -> str:
-    try:
-        return str(ipaddress.ip_network(value if isinstance(value, str) else "", strict=False))
-    except ValueError:
-        raise bad_value(
-            f"expected an IP address or a range such as 10.0.0.0/8, got {describe(value)}"
-        ) from None
-
-
 _ADDRESS = {"$comment": "port or `HOST:PORT`", "type": ["integer", "string"], "minimum": 1, "maximum": 65535}
 ListenOn = Annotated[tuple[str, int], BeforeValidator(parse_listen), WithJsonSchema(_ADDRESS)]
 IpAddress = Annotated[str, BeforeValidator(_address), WithJsonSchema({"type": "string"})]
-IpNetwork = Annotated[str, BeforeValidator(_network), WithJsonSchema({"type": "string"})]
 
 
 class StreamListen(Strict):
