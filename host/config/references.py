@@ -203,7 +203,7 @@ def _check_ids(resources: Document) -> Iterator[Problem]:
                         (key, index, reference), f"no entry of {target} has id {wanted!r}{near}"
                     )
             sources = SOURCES.get(key, ())
-            if sources and not any(source in entry for source in sources):
+            if sources and all(entry.get(source) is None for source in sources):
                 yield resources.problem((key, index), f"leads nowhere: give it one of {', '.join(sources)}")
 
 

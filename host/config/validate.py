@@ -125,7 +125,7 @@ class _Check:
 
     def _check_either(self, item: dict[str, Any], place: Place) -> None:
         for keys, required in EITHER.get(str(place[0]), ()):
-            present = [key for key in keys if key in item]
+            present = [key for key in keys if item.get(key) is not None]
             if len(present) > 1:
                 self.report((*place, present[1]), f"stands beside {present[0]!r}: give one of them")
             elif required and not present:

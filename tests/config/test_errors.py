@@ -97,8 +97,46 @@ GATEWAY = [
         ],
     ),
     (
-        "apisix: {enable_admin: true}",
-        ["c.yaml:1: apisix.enable_admin: known to APISIX, not served by Sluiceway: enable_admin: true"],
+        "deployment:\n  admin:\n    admin_key: [{key: 17}, {name: a, key: ä, role: owner}]\n"
+        "    admin_key_required: false\n    allow_admin: [localhost]\n    admin_api_version: default\n"
+        "    https_admin: true\n    admin_listen: {port: 0}\n    stor: x",
+        [
+            "c.yaml:3: deployment.admin.admin_key[0]: lacks 'name'",
+            "c.yaml:3: deployment.admin.admin_key[0].key: expected a text; a number needs quotes",
+            "c.yaml:3: deployment.admin.admin_key[1].key: expected at most 256 printable characters of ASCII",
+            "c.yaml:3: deployment.admin.admin_key[1].role: expected one of: admin or viewer, got the text 'owner'",
+            "c.yaml:4: deployment.admin.admin_key_required: known to APISIX, not served by Sluiceway: "
+            "admin_key_required: false",
+            "c.yaml:5: deployment.admin.allow_admin[0]: expected an IP address or a range such as 10.0.0.0/8, "
+            "got the text 'localhost'",
+            "c.yaml:6: deployment.admin.admin_api_version: known to APISIX, not served by Sluiceway: "
+            "admin_api_version: default",
+            "c.yaml:7: deployment.admin.https_admin: known to APISIX, not served by Sluiceway: https_admin",
+            "c.yaml:8: deployment.admin.admin_listen.port: expected 1 or more, got the number 0",
+            "c.yaml:9: deployment.admin.stor: unknown key; did you mean 'store'?",
+        ],
+    ),
+    (
+        "apisix: {port_admin: 9181, allow_admin: [10.0.0.0/8]}\n"
+        "deployment: {admin: {admin_listen: {port: 9180}, allow_admin: [10.0.0.0/8]}}",
+        [
+            "c.yaml:1: apisix.allow_admin: stands beside deployment.admin.allow_admin: give one of them",
+            "c.yaml:1: apisix.port_admin: stands beside deployment.admin.admin_listen: give one of them",
+        ],
+    ),
+    (
+        "apisix: {node_listen: [9080, 9081], port_admin: 9081}",
+        [
+            "c.yaml:1: apisix.node_listen: has several addresses, so that the Admin API cannot share one: "
+            "give it a port of its own"
+        ],
+    ),
+    (
+        "apisix: {proxy_mode: stream, port_admin: 9080}",
+        [
+            "c.yaml:1: apisix.proxy_mode: 'stream' leaves no port that the Admin API could share: "
+            "give it one of its own"
+        ],
     ),
     (
         "deployment: {role_data_plane: {config_provider: etcd}}",
