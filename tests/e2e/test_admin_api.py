@@ -19,6 +19,7 @@ import pytest
 from wasmtime import wat2wasm
 
 from tests.e2e.process import GatewayProcess, get, origin, plugin, running
+from tests.e2e.test_reload import SLOW
 
 KEY = "a-key-for-tests"
 Address = tuple[str, int]
@@ -295,7 +296,7 @@ def test_bodies_are_bounded(tmp_path: Path, shares: bool) -> None:
 
 def test_a_client_that_leaves_harms_nobody(tmp_path: Path) -> None:
     """Half a body, and a request whose answer nobody reads; the connections after it are served."""
-    (tmp_path / "slow.wasm").write_bytes(wat2wasm(SLOW))
+    (tmp_path / "slow.wasm").write_bytes(wat2wasm(SLOW.replace("LOOPS", "200000000")))
     more = f"    - {{name: slow, priority: 1, file: {tmp_path}/slow.wasm}}\n"
     with origin() as server, gateway(tmp_path, more=more) as (process, address, admin):
         head = f"PUT /apisix/admin/routes/9 HTTP/1.1\r\nHost: a\r\nX-API-KEY: {KEY}\r\n"
@@ -309,21 +310,6 @@ def test_a_client_that_leaves_harms_nobody(tmp_path: Path) -> None:
         assert get(address, "/one")[0] == 200
         assert ask(admin, "GET", "/routes/9")[0] in (200, 404)  # it may have left before it was heard
         assert not process.has("error")
-
-
-SLOW = """(module
-  (func (export "proxy_abi_version_0_2_1"))
-  (memory (export "memory") 1)
-  (func (export "proxy_on_memory_allocate") (param i32) (result i32) (i32.const 1024))
-  (func (export "proxy_on_context_create") (param i32 i32))
-  (func (export "proxy_on_configure") (param i32 i32) (result i32)
-    (local $left i64)
-    (local.set $left (i64.const 200000000))
-    (loop $more
-      (local.set $left (i64.sub (local.get $left) (i64.const 1)))
-      (br_if $more (i64.ne (local.get $left) (i64.const 0))))
-    (i32.const 1))
-  (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32) (i32.const 0)))"""
 
 
 def test_a_signal_ends_a_change_that_lasts(tmp_path: Path) -> None:
