@@ -7,14 +7,21 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
+from typing import Final
 
 from host.building import toolchain
 from host.building.kinds import SDKS, SHIM_OF, SHIMS, Kind, Source, detect
-from host.building.workplace import Workplace, module_root
+from host.building.workplace import CALLS, GENERATED, Workplace, module_root
 from host.errors import HostError
+
+_CLIENT: Final = b"net/http.(*Client).do"
+"""What Go's table of functions has where the linker has found that a client of net/http is used."""
+
+_CALLS: Final = 'package main\n\nimport _ "sluiceway/calls"\n'
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +51,7 @@ def build(
     """
     source = Source.at(path)
     root = module_root(source)
-    found = kind or detect(
-        source, sorted(root.rglob("*.go"))[:10000] if root != source.folder else _below(source)
-    )
+    found = kind or detect(source, _module_files(source, root))
     say(f"{source.folder / source.file}: a plugin for {found.value}")
     if not output.parent.is_dir():
         raise HostError(f"{output.parent} is no folder")
@@ -62,39 +67,39 @@ def build(
     return Built(output, found, source, output.stat().st_size, handlers)
 
 
-def _below(source: Source) -> list[Path]:
-    return [] if source.file else sorted(source.folder.rglob("*.go"))[:10000]
+def _module_files(source: Source, root: Path) -> Iterator[Path]:
+    """Yield further files of the module, of which a large one has enough in the first thousands."""
+    if not source.file:
+        yield from islice((path for path in root.rglob("*.go") if "vendor" not in path.parts), 10_000)
 
 
 def _go(source: Source, root: Path, output: Path, kind: Kind, say: Callable[[str], None]) -> list[str]:
     """Build with Go and return the names of Tyk's handlers."""
-    go = toolchain.find_go()
-    native, wasm = (
-        toolchain.environment(GOOS="", GOARCH=""),
-        toolchain.environment(GOOS="wasip1", GOARCH="wasm"),
-    )
+    go, native = toolchain.find_go(), toolchain.environment(GOOS="", GOARCH="")
     with tempfile.TemporaryDirectory(prefix="sluiceway-build-") as name:
-        folder = Path(name)
-        place = Workplace(folder, source, root, go, native)
+        place = Workplace(Path(name), source, root, go, native)
         place.prepare([SHIM_OF[kind]] if kind in SHIM_OF else [])
-        toolchain.check_version(go, folder, native)
-        words = [
-            go,
-            "run",
-            "-mod=mod",
-            ".",
-            kind.value,
-            str(source.folder),
-            *([source.file] if source.file else []),
-        ]
+        toolchain.check_version(go, place.folder, native)
+        named = [source.file] if source.file else []
+        words = [go, "run", "-mod=mod", ".", kind.value, str(source.folder), *named]
         generated = toolchain.ask(words, SHIMS / "generate", native)
-        arguments = place.overlay(generated)
         say("go build (GOOS=wasip1 GOARCH=wasm -buildmode=c-shared); the first time takes a minute")
-        made = folder / "plugin.wasm"
-        options = ["-buildmode=c-shared", "-trimpath", "-buildvcs=false", "-ldflags=-w"]
-        _run([go, "build", *options, *arguments, "-o", str(made), *place.packages], source.folder, wasm)
+        made = _compile(place, {GENERATED: generated})
+        if kind in SHIM_OF and _CLIENT in made.read_bytes():
+            say("once more, as it has clients of net/http, which are to call by the gateway")
+            made = _compile(place, {GENERATED: generated, CALLS: _CALLS})
         _move(made, output)
     return re.findall(r'^\t\t\t"(\w+)": \w+,$', generated, re.MULTILINE)
+
+
+def _compile(place: Workplace, generated: dict[str, str]) -> Path:
+    made = place.folder / "plugin.wasm"
+    options = ["-buildmode=c-shared", "-trimpath", "-buildvcs=false", "-ldflags=-w"]
+    arguments = place.overlay(generated)
+    environment = toolchain.environment(GOOS="wasip1", GOARCH="wasm")
+    command = [place.go, "build", *options, *arguments, "-o", str(made), *place.packages(generated)]
+    _run(command, place.source.folder, environment)
+    return made
 
 
 def _tinygo(source: Source, output: Path, say: Callable[[str], None]) -> None:

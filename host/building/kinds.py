@@ -11,7 +11,7 @@ from typing import Final
 from host.building.imports import imports_of
 from host.errors import HostError
 
-SHIMS: Final = Path(__file__).parent / "go"
+SHIMS: Final = Path(__file__).parent / "go-modules"
 """The modules that stand in for those of other systems."""
 
 
@@ -26,14 +26,15 @@ class Kind(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Shim:
-    """A module in `go`: its import path, its folder, and the version that a plugin without one requires."""
+    """A module in `go-modules`: its import path, its folder, and the version that a plugin without one requires."""
 
     module: str
     folder: str
     version: str = "v0.0.0"
 
 
-RUNTIME: Final = Shim("sluiceway", "sluiceway")
+RUNTIME: Final = (Shim("sluiceway", "sluiceway"), Shim("0sluiceway", "arguments"))
+"""What all of them are written on."""
 
 SHIM_OF: Final = {
     Kind.APISIX: Shim("github.com/apache/apisix-go-plugin-runner", "apisix", "v0.5.0"),

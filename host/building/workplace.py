@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +19,9 @@ from host.errors import HostError
 
 GENERATED: Final = "zzzz_sluiceway.go"
 """The generated file's name: Go runs the init functions of a package by the names of the files."""
+
+CALLS: Final = "zzzz_sluiceway_calls.go"
+"""The name of the one that imports what plugins with clients need."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,20 +46,21 @@ class Workplace:
         self._ask("mod", "edit", *_edits(described, shims), "go.mod")
         _add_sums(self.folder / "go.sum")
 
-    def overlay(self, generated: str) -> list[str]:
-        """Write the generated file; return the arguments by which Go sees all this."""
-        (self.folder / GENERATED).write_text(generated)
-        replace = {str(self.source.folder / GENERATED): str(self.folder / GENERATED)}
+    def overlay(self, generated: Mapping[str, str]) -> list[str]:
+        """Write generated files, by their names; return the arguments by which Go sees all this."""
+        replace: dict[str, str] = {}
+        for name, text in generated.items():
+            (self.folder / name).write_text(text)
+            replace[str(self.source.folder / name)] = str(self.folder / name)
         if not (self.module_root / "go.mod").is_file():
             replace[str(self.module_root / "go.mod")] = str(self.folder / "go.mod")
         overlay = self.folder / "overlay.json"
         overlay.write_text(json.dumps({"Replace": replace}))
         return ["-mod=mod", f"-modfile={self.folder / 'go.mod'}", f"-overlay={overlay}"]
 
-    @property
-    def packages(self) -> list[str]:
-        """What to name to `go build`, from the plugin's folder."""
-        return [self.source.file, GENERATED] if self.source.file else ["."]
+    def packages(self, generated: Iterable[str]) -> list[str]:
+        """Return what to name to `go build`, from the plugin's folder."""
+        return [self.source.file, *generated] if self.source.file else ["."]
 
     def _ask(self, *words: str) -> str:
         return ask([self.go, *words], self.folder, self.environment)
@@ -79,7 +83,7 @@ def _edits(described: dict[str, Any], shims: Sequence[Shim]) -> list[str]:
     if described.get("Toolchain"):
         edits.append("-toolchain=none")
     required = {item["Path"] for item in described.get("Require") or ()}
-    for shim in (*shims, RUNTIME) if shims else ():
+    for shim in (*shims, *RUNTIME) if shims else ():
         for item in described.get("Replace") or ():
             old = item["Old"]
             if old["Path"] == shim.module:

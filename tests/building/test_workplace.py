@@ -11,7 +11,7 @@ import pytest
 from host import config
 from host.building import toolchain
 from host.building.builder import Built, build
-from host.building.kinds import RUNTIME, SHIM_OF, SHIMS, Kind, Source
+from host.building.kinds import SHIM_OF, SHIMS, Kind, Source
 from host.building.usage import usage
 from host.building.workplace import GENERATED, Workplace, module_root
 from host.errors import HostError
@@ -63,8 +63,10 @@ def test_stand_ins_take_the_place_of_what_is_required(tmp_path: Path, plugin: Pa
         "-toolchain=none",
         "-dropreplace=github.com/Kong/go-pdk@v0.9.0",
         f"-replace=github.com/Kong/go-pdk={SHIMS / 'kong'}",
-        f"-require=sluiceway@{RUNTIME.version}",
+        "-require=sluiceway@v0.0.0",
         f"-replace=sluiceway={SHIMS / 'sluiceway'}",
+        "-require=0sluiceway@v0.0.0",
+        f"-replace=0sluiceway={SHIMS / 'arguments'}",
     ]
 
 
@@ -73,7 +75,7 @@ def test_a_plugin_without_go_mod_gets_one(tmp_path: Path, plugin: Path) -> None:
     assert "-require=github.com/Kong/go-pdk@v0.11.2" in edits(tmp_path, plugin, {})
     source = Source.at(plugin)
     place = Workplace(tmp_path / "work", source, plugin, "go", {})
-    assert place.overlay("package main\n")[-1] == f"-overlay={tmp_path}/work/overlay.json"
+    assert place.overlay({GENERATED: "package main\n"})[-1] == f"-overlay={tmp_path}/work/overlay.json"
     laid_over = json.loads((tmp_path / "work/overlay.json").read_text())["Replace"]
     assert laid_over == {
         f"{plugin}/{GENERATED}": f"{tmp_path}/work/{GENERATED}",

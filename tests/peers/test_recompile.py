@@ -14,7 +14,7 @@ from abi.types import Action, LogLevel
 from host.building.builder import Built, build
 from host.building.kinds import Kind
 from host.errors import PluginStartError
-from host.testing import ChainHost, PluginHost, WasmPlugin
+from host.testing import CallFailure, ChainHost, PluginHost, WasmPlugin
 from host.testing.stream import HostedStream
 
 pytestmark = pytest.mark.timeout(600)
@@ -76,7 +76,7 @@ def test_an_answer_ends_the_request(compiled: Compile) -> None:
         answer = get(plugin).local_response
     assert answer is not None
     assert (answer.status, answer.body) == (200, b"hello")
-    assert (b"x-greeter", b"GET") in answer.headers
+    assert (b"x-greeter", b"GET plugin") in answer.headers
     assert (b"content-type", b"text/plain; charset=utf-8") in answer.headers
 
 
@@ -375,6 +375,90 @@ def test_tyk_panic(compiled: Compile) -> None:
         assert answer is not None
         assert answer.status == 500
         assert plugin.failures == 0
+
+
+# --- what runs longer than a callback
+
+
+def test_a_sleep_stops_no_other_request(compiled: Compile) -> None:
+    """It goes on in ticks, also where a lock is held meanwhile that the other one wants."""
+    with host(compiled("tyk"), {"pre": ["Delay"]}) as plugin:
+        streams = []
+        for path in (b"/a", b"/b"):
+            streams.append(plugin.http_stream())
+            assert (
+                streams[-1].request_headers(
+                    [(b":method", b"GET"), (b":path", path), *REQUEST[2:]], end_of_stream=True
+                )
+                is Action.PAUSE
+            )
+        for _ in range(10_000):  # the guest's clock is the machine's
+            plugin.advance(0.002)
+            if all(stream.to_upstream.ended for stream in streams):
+                break
+        assert [field(stream, b"x-delayed") for stream in streams] == [[b"/a"], [b"/b"]]
+        before = len(plugin.trace("proxy_on_tick"))
+        plugin.advance(1)
+        assert len(plugin.trace("proxy_on_tick")) == before
+        assert plugin.failures == 0
+
+
+def test_a_client_of_net_http_calls_by_the_host(compiled: Compile) -> None:
+    """The request waits for the answer, and others pass it."""
+    with host(compiled("tyk"), {"pre": ["Ask", "AddField"]}) as plugin:
+        first, second = get(plugin), get(plugin)
+        assert [stream.to_upstream.headers for stream in (first, second)] == [None, None]
+        one, other = plugin.calls
+        assert one.upstream == "auth"
+        assert one.headers == [
+            (b":method", b"POST"),
+            (b":path", b"/check?a=1"),
+            (b":authority", b"auth"),
+            (b":scheme", b"http"),
+            (b"x-path", b"/get"),
+        ]
+        assert one.body == b"key"
+        other.respond(headers=[(b":status", b"401")])
+        assert second.local_response is not None
+        assert second.local_response.status == 401
+        one.respond(headers=[(b":status", b"200"), (b"x-name", b"ann")], body=b"!")
+        assert field(first, b"x-user") == [b"ann!"]
+        assert field(first, b"foo") == [b"Bar"]
+
+
+def test_a_call_that_fails(compiled: Compile) -> None:
+    """Is an error to the plugin, with the reason."""
+    with host(compiled("tyk"), {"pre": ["Ask"]}) as plugin:
+        stream = get(plugin)
+        plugin.calls[0].fail(CallFailure.TIMEOUT)
+        assert stream.local_response is not None
+        assert stream.local_response.status == 502
+        assert stream.local_response.body == b'Post "http://auth/check?a=1": auth: timeout\n'
+
+
+def test_a_stream_that_ends_during_a_call(compiled: Compile) -> None:
+    """The answer that comes then meets nobody, and harms nobody."""
+    with host(compiled("tyk"), {"pre": ["Ask"]}) as plugin:
+        stream = get(plugin)
+        call = plugin.calls[0]
+        stream.close()
+        call.respond(headers=[(b":status", b"200")])
+        other = get(plugin)
+        plugin.calls[0].respond(headers=[(b":status", b"200"), (b"x-name", b"bob")])
+        assert field(other, b"x-user") == [b"bob"]
+        assert plugin.failures == 0
+
+
+def test_a_goroutine_that_is_left_sees_nothing_of_other_requests(compiled: Compile) -> None:
+    """It gets an error for what it asks for behind the end of its own."""
+    with host(compiled("tyk"), {"pre": ["Leave"]}) as plugin:
+        stream = plugin.http_stream()
+        stream.request_headers(REQUEST)
+        stream.close()
+        other = plugin.http_stream()
+        other.request_headers(REQUEST)
+        other.request_body(b"of another", end_of_stream=True)
+        assert plugin.logs(LogLevel.INFO) == ["left: the exchange has ended"]
 
 
 # --- building

@@ -39,7 +39,9 @@ def serve(
         source = tmp_path / "go-hello.go"
         source.write_text(block(section, "go"))
         assert main(["build", str(source), "-o", str(tmp_path / "plugin.wasm")]) == 0
-        return proxy_server(block(section, "yaml").replace("127.0.0.1:8080", upstream.node), tmp_path)
+        return proxy_server(
+            block(section, "yaml").replace("127.0.0.1:8080", upstream.node), tmp_path, patience=120
+        )
 
     return serve_
 

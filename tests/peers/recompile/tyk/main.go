@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"strings"
 	"sync"
+	"time"
 
 	"github.com/TykTechnologies/tyk/ctx"
 	"github.com/TykTechnologies/tyk/headers"
@@ -72,6 +74,50 @@ func Length(rw http.ResponseWriter, r *http.Request) {
 func Broken(rw http.ResponseWriter, r *http.Request) {
 	var session *user.SessionState
 	r.Header.Set("X-Alias", session.Alias)
+}
+
+// Delay sleeps with a lock held.
+func Delay(rw http.ResponseWriter, r *http.Request) {
+	counterMu.Lock()
+	defer counterMu.Unlock()
+	time.Sleep(20 * time.Millisecond)
+	r.Header.Set("X-Delayed", r.URL.Path)
+}
+
+// Ask lets another server decide, in a goroutine of its own.
+func Ask(rw http.ResponseWriter, r *http.Request) {
+	type outcome struct {
+		answer *http.Response
+		err    error
+	}
+	outcomes := make(chan outcome)
+	go func() {
+		request, _ := http.NewRequestWithContext(r.Context(), "POST", "http://auth/check?a=1", strings.NewReader("key"))
+		request.Header.Set("X-Path", r.URL.Path)
+		answer, err := http.DefaultClient.Do(request)
+		outcomes <- outcome{answer, err}
+	}()
+	o := <-outcomes
+	if o.err != nil {
+		http.Error(rw, o.err.Error(), http.StatusBadGateway)
+		return
+	}
+	defer o.answer.Body.Close()
+	body, _ := io.ReadAll(o.answer.Body)
+	if o.answer.StatusCode != http.StatusOK {
+		rw.WriteHeader(o.answer.StatusCode)
+		return
+	}
+	r.Header.Set("X-User", o.answer.Header.Get("X-Name")+string(body))
+}
+
+// Leave goes on when the request does not need it any more.
+func Leave(rw http.ResponseWriter, r *http.Request) {
+	go func() {
+		<-r.Context().Done()
+		_, err := io.ReadAll(r.Body)
+		logger.Info("left: ", err)
+	}()
 }
 
 // Mark is a response plugin.

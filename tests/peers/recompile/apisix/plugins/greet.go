@@ -4,11 +4,15 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"os"
 
 	pkgHTTP "github.com/apache/apisix-go-plugin-runner/pkg/http"
 	"github.com/apache/apisix-go-plugin-runner/pkg/log"
 	"github.com/apache/apisix-go-plugin-runner/pkg/plugin"
 )
+
+// Libraries of command lines look at the program's name as they are initialized.
+var program = os.Args[0]
 
 func init() {
 	for _, p := range []plugin.Plugin{&Greet{}, &Rewrite{}, &Shout{}, &Broken{}} {
@@ -49,7 +53,7 @@ func (*Greet) ParseConf(in []byte) (interface{}, error) {
 
 func (*Greet) RequestFilter(conf interface{}, w http.ResponseWriter, r pkgHTTP.Request) {
 	greeting := conf.(GreetConf)
-	w.Header().Add("X-Greeter", r.Method())
+	w.Header().Add("X-Greeter", r.Method()+" "+program)
 	if greeting.Status != 0 {
 		w.WriteHeader(greeting.Status)
 	}

@@ -20,22 +20,26 @@ type Exchange struct {
 	// Values are what a shim keeps for the length of the exchange.
 	Values map[any]any
 
-	answered bool // Answer has been sent
-	isOver   bool // in the log phase
-	resume   func(*task)
-	context  context.Context
-	cancel   context.CancelFunc
+	id         uint32
+	context    *httpContext
+	isAnswered bool // Answer has been sent
+	isOver     bool // nothing more comes
+	isGone     bool // the host knows it no more
+	waiting    int  // goroutines of the plugin that wait for the host
+	news       chan struct{}
+	standard   context.Context
+	cancel     context.CancelFunc
 }
 
-func newExchange() *Exchange {
-	e := &Exchange{Answer: &Answer{}, Values: map[any]any{}}
+func newExchange(c *httpContext, id uint32) *Exchange {
+	e := &Exchange{id: id, context: c, Answer: &Answer{}, Values: map[any]any{}, news: make(chan struct{})}
 	e.Request = &Message{exchange: e, calls: &requestCalls}
 	e.Response = &Message{exchange: e, calls: &responseCalls}
 	return e
 }
 
 // IsAnswered tells whether the plugin has answered in the request phase.
-func (e *Exchange) IsAnswered() bool { return e.answered }
+func (e *Exchange) IsAnswered() bool { return e.isAnswered }
 
 // applyResponseHeader adds the fields that were given before there was a response.
 func (e *Exchange) applyResponseHeader() {
@@ -63,16 +67,18 @@ func Sorted[Map ~map[string]V, V any](named Map) []string {
 
 // Context returns a context that ends with the exchange.
 func (e *Exchange) Context() context.Context {
-	if e.context == nil {
-		e.context, e.cancel = context.WithCancel(context.WithValue(context.Background(), exchangeKey{}, e))
+	if e.standard == nil {
+		e.standard, e.cancel = context.WithCancel(context.WithValue(context.Background(), exchangeKey{}, e))
 	}
-	return e.context
+	return e.standard
 }
 
 type exchangeKey struct{}
 
+// end tells what waits that nothing more comes.
 func (e *Exchange) end() {
 	e.isOver = true
+	e.wake()
 	if e.cancel != nil {
 		e.cancel()
 	}

@@ -1,14 +1,15 @@
 // Package sluiceway gives plugins that were written for other systems their life as Proxy-Wasm plugins.
 //
 // Those systems call a function of a plugin's once per phase, and let it ask for the body, or for an answer of another
-// server, as if they were there. Proxy-Wasm calls back as things arrive. A phase runs here as a goroutine that takes
-// turns with the callbacks (task.go): where it asks for what is not there yet, the exchange pauses.
+// server, as if they were there. Proxy-Wasm calls back as things arrive. A phase runs here as a goroutine, which the
+// callbacks let run (task.go): where it asks for what is not there yet, the exchange pauses.
 //
 // The packages that stand in for those systems' own (beside this one, by their import paths) are written on top of it;
 // it knows none of them.
 package sluiceway
 
 import (
+	_ "0sluiceway"
 	"os"
 	"sync"
 
@@ -36,7 +37,7 @@ var (
 
 // Main runs a plugin's main function, which nobody else does in a reactor module, until it returns or serves.
 func Main(main func(), arguments ...string) {
-	os.Args = append([]string{"plugin"}, arguments...)
+	os.Args = append(os.Args[:1:1], arguments...)
 	returned := make(chan struct{})
 	go func() {
 		defer close(returned)
@@ -60,17 +61,20 @@ type vmContext struct {
 	make func([]byte) (*Plugin, error)
 }
 
-func (c *vmContext) NewPluginContext(uint32) types.PluginContext {
-	return &pluginContext{make: c.make}
+func (c *vmContext) NewPluginContext(id uint32) types.PluginContext {
+	return &pluginContext{id: id, make: c.make}
 }
 
 type pluginContext struct {
 	types.DefaultPluginContext
+	id     uint32
 	make   func([]byte) (*Plugin, error)
 	plugin *Plugin
+	late   []*task
 }
 
 func (c *pluginContext) OnPluginStart(int) (status types.OnPluginStartStatus) {
+	effective = c.id
 	defer func() {
 		if reason := recover(); reason != nil {
 			logPanic("taking the configuration", reason)
@@ -89,6 +93,6 @@ func (c *pluginContext) OnPluginStart(int) (status types.OnPluginStartStatus) {
 	return types.OnPluginStartStatusOK
 }
 
-func (c *pluginContext) NewHttpContext(uint32) types.HttpContext {
-	return newHttpContext(c.plugin)
+func (c *pluginContext) NewHttpContext(id uint32) types.HttpContext {
+	return newHttpContext(c, id)
 }

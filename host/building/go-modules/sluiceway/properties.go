@@ -9,9 +9,23 @@ import (
 	"github.com/proxy-wasm/proxy-wasm-go-sdk/proxywasm"
 )
 
+func (e *Exchange) property(path []string) ([]byte, error) {
+	if err := e.Turn(); err != nil {
+		return nil, err
+	}
+	return proxywasm.GetProperty(path)
+}
+
+func (e *Exchange) setProperty(path []string, value []byte) error {
+	if err := e.Turn(); err != nil {
+		return err
+	}
+	return proxywasm.SetProperty(path, value)
+}
+
 // Text returns a property that is text; empty without one.
 func (e *Exchange) Text(path ...string) string {
-	value, err := proxywasm.GetProperty(path)
+	value, err := e.property(path)
 	if err != nil {
 		return ""
 	}
@@ -20,7 +34,7 @@ func (e *Exchange) Text(path ...string) string {
 
 // Number returns a property that is a number, a time or a duration (nanoseconds), and whether there is one.
 func (e *Exchange) Number(path ...string) (int64, bool) {
-	value, err := proxywasm.GetProperty(path)
+	value, err := e.property(path)
 	if err != nil || len(value) != 8 {
 		return 0, false
 	}
@@ -45,7 +59,7 @@ func decimal(number int64, ok bool) string {
 
 // Session returns the session of the exchange, which plugins of all kinds share: JSON, nil without one.
 func (e *Exchange) Session() []byte {
-	value, err := proxywasm.GetProperty([]string{"session"})
+	value, err := e.property([]string{"session"})
 	if err != nil {
 		return nil
 	}
@@ -58,12 +72,12 @@ func (e *Exchange) SetSession(value any) error {
 	if err != nil {
 		return err
 	}
-	return proxywasm.SetProperty([]string{"session"}, encoded)
+	return e.setProperty([]string{"session"}, encoded)
 }
 
 // Value reads what SetValue has set under a path, by this plugin or another one, into `into`; false without it.
 func (e *Exchange) Value(into any, path ...string) bool {
-	value, err := proxywasm.GetProperty(path)
+	value, err := e.property(path)
 	return err == nil && json.Unmarshal(value, into) == nil
 }
 
@@ -73,5 +87,5 @@ func (e *Exchange) SetValue(value any, path ...string) error {
 	if err != nil {
 		return err
 	}
-	return proxywasm.SetProperty(path, encoded)
+	return e.setProperty(path, encoded)
 }

@@ -9,25 +9,27 @@ import (
 
 type httpContext struct {
 	types.DefaultHttpContext
+	parent   *pluginContext
 	plugin   *Plugin
 	exchange *Exchange
 	request  *task
 	response *task
 }
 
-func newHttpContext(plugin *Plugin) types.HttpContext {
-	c := &httpContext{plugin: plugin, exchange: newExchange()}
-	c.exchange.resume = c.resume
+func newHttpContext(parent *pluginContext, id uint32) types.HttpContext {
+	c := &httpContext{parent: parent, plugin: parent.plugin}
+	c.exchange = newExchange(c, id)
 	return c
 }
 
 func (c *httpContext) OnHttpRequestHeaders(_ int, endOfStream bool) types.Action {
+	effective = c.exchange.id
 	c.exchange.Request.complete = endOfStream
 	if c.plugin.Request == nil {
 		return types.ActionContinue
 	}
-	c.request = start("the request phase", func() { c.plugin.Request(c.exchange) })
-	return c.leave(c.request, c.exchange.Request)
+	c.request = c.start("the request phase", c.plugin.Request)
+	return c.leave(c.request)
 }
 
 func (c *httpContext) OnHttpRequestBody(_ int, endOfStream bool) types.Action {
@@ -40,14 +42,15 @@ func (c *httpContext) OnHttpRequestTrailers(int) types.Action {
 
 func (c *httpContext) OnHttpResponseHeaders(_ int, endOfStream bool) types.Action {
 	e := c.exchange
+	effective = e.id
 	e.Response.complete = endOfStream
 	e.applyResponseHeader()
 	// Where plugins come from, response phases see what an upstream has answered, and nothing else.
-	if c.plugin.Response == nil || e.answered || e.Text("response", "code_details") != "via_upstream" {
+	if c.plugin.Response == nil || e.isAnswered || e.Text("response", "code_details") != "via_upstream" {
 		return types.ActionContinue
 	}
-	c.response = start("the response phase", func() { c.plugin.Response(e) })
-	return c.leave(c.response, e.Response)
+	c.response = c.start("the response phase", c.plugin.Response)
+	return c.leave(c.response)
 }
 
 func (c *httpContext) OnHttpResponseBody(_ int, endOfStream bool) types.Action {
@@ -59,31 +62,35 @@ func (c *httpContext) OnHttpResponseTrailers(int) types.Action {
 }
 
 func (c *httpContext) OnHttpStreamDone() {
-	c.exchange.end()
+	e := c.exchange
+	effective = e.id
+	e.end()
 	for _, t := range []*task{c.request, c.response} {
 		if t != nil && !t.finished {
-			t.end()
+			t.run()
 		}
 	}
 	if c.plugin.Log != nil {
-		start("the log phase", func() { c.plugin.Log(c.exchange) }).end()
+		c.start("the log phase", c.plugin.Log)
 	}
+	e.isGone = true
 }
 
 // more takes what has come of a body: a task that waits for all of it goes on with the last of it.
 func (c *httpContext) more(t *task, message *Message, endOfStream bool) types.Action {
-	if endOfStream {
-		message.complete = true
-	}
-	if t == nil || c.exchange.answered {
+	effective = c.exchange.id
+	message.complete = message.complete || endOfStream
+	if t == nil || c.exchange.isAnswered {
 		return types.ActionContinue
 	}
-	if !t.finished {
-		if !endOfStream {
-			return types.ActionPause
+	if !t.isLeft {
+		if !t.finished && endOfStream {
+			c.exchange.wake()
+			t.run()
 		}
-		t.resume()
-		return c.leave(t, message)
+		if action := c.leave(t); action == types.ActionPause {
+			return action
+		}
 	}
 	if !message.replaced {
 		return types.ActionContinue
@@ -95,42 +102,72 @@ func (c *httpContext) more(t *task, message *Message, endOfStream bool) types.Ac
 	return types.ActionContinue
 }
 
-// leave is where a callback ends in which a task had its turn.
-func (c *httpContext) leave(t *task, message *Message) types.Action {
+// leave takes over what a task has done, once it has finished.
+func (c *httpContext) leave(t *task) types.Action {
 	e := c.exchange
 	if !t.finished {
+		return types.ActionPause
+	}
+	t.isLeft = true
+	if err := e.Turn(); err != nil {
 		return types.ActionPause
 	}
 	if t.panicked {
 		e.fail()
 	}
-	if e.Answer.Written() && !e.answered {
-		e.answered = true
+	if e.Answer.Written() && !e.isAnswered {
+		e.isAnswered = true
 		if err := e.Answer.send(); err != nil {
 			proxywasm.LogCriticalf("the plugin's answer cannot be sent: %v", err)
 		}
 		return types.ActionPause
 	}
-	message.apply()
+	c.side(t).apply()
 	return types.ActionContinue
 }
 
-// resume goes on with a task for which something other than the exchange's own body has come.
-func (c *httpContext) resume(t *task) {
-	t.resume()
-	if !t.finished {
+// settle is leave for a task that has finished outside of the callbacks of its side.
+func (c *httpContext) settle(t *task) {
+	if t.isLeft || c.exchange.isGone || c.leave(t) == types.ActionPause {
 		return
 	}
-	side, resume := c.exchange.Request, proxywasm.ResumeHttpRequest
+	if side := c.side(t); side.replaced && !side.complete {
+		return // the last of the body lets it go
+	}
+	resume := proxywasm.ResumeHttpRequest
 	if t == c.response {
-		side, resume = c.exchange.Response, proxywasm.ResumeHttpResponse
-	}
-	if c.leave(t, side) == types.ActionPause {
-		return
+		resume = proxywasm.ResumeHttpResponse
 	}
 	if err := resume(); err != nil {
-		proxywasm.LogErrorf("the exchange cannot be resumed: %v", err)
+		proxywasm.LogErrorf("the exchange cannot go on: %v", err)
 	}
+}
+
+// GoOn takes something that has come for the plugin in a callback of the host's other than those of the exchange, whose
+// context it has, and lets the plugin go on with it.
+func (e *Exchange) GoOn(take func()) {
+	effective = e.id
+	take()
+	e.context.goOn()
+}
+
+func (c *httpContext) goOn() {
+	c.exchange.wake()
+	for _, t := range []*task{c.request, c.response} {
+		if t == nil || t.isLeft {
+			continue
+		}
+		if t.run(); t.finished {
+			c.settle(t)
+		}
+	}
+}
+
+func (c *httpContext) side(t *task) *Message {
+	if t == c.response {
+		return c.exchange.Response
+	}
+	return c.exchange.Request
 }
 
 // fail answers for a plugin that has panicked, as those that it was written for do.

@@ -45,28 +45,51 @@ type Message struct {
 	pseudo   map[string]string
 	changed  map[string]string // pseudo-header fields
 	body     []byte
-	isRead   bool
+	hasBody  bool
 	complete bool // all of the body is there
 	replaced bool // body is to take the place of what came
 }
 
 // Get returns the first value of a field or pseudo-header field, and whether there is one.
 func (m *Message) Get(name string) (string, bool) {
+	if m.exchange.Turn() != nil {
+		return "", false
+	}
 	value, err := m.calls.get(name)
 	return value, err == nil
 }
 
 // Set replaces all values of a field or pseudo-header field.
-func (m *Message) Set(name, value string) error { return m.calls.replace(name, value) }
+func (m *Message) Set(name, value string) error {
+	if err := m.exchange.Turn(); err != nil {
+		return err
+	}
+	return m.calls.replace(name, value)
+}
 
 // Add adds a field.
-func (m *Message) Add(name, value string) error { return m.calls.add(name, value) }
+func (m *Message) Add(name, value string) error {
+	if err := m.exchange.Turn(); err != nil {
+		return err
+	}
+	return m.calls.add(name, value)
+}
 
 // Remove removes a field, all of its values.
-func (m *Message) Remove(name string) error { return m.calls.remove(name) }
+func (m *Message) Remove(name string) error {
+	if err := m.exchange.Turn(); err != nil {
+		return err
+	}
+	return m.calls.remove(name)
+}
 
 // All returns all fields in their order, pseudo-header fields among them, names in lower case.
-func (m *Message) All() ([][2]string, error) { return m.calls.all() }
+func (m *Message) All() ([][2]string, error) {
+	if err := m.exchange.Turn(); err != nil {
+		return nil, err
+	}
+	return m.calls.all()
+}
 
 // Header returns the fields with names as net/http spells them, without pseudo-header fields. What is changed in it
 // is taken over at the end of the phase.
@@ -92,6 +115,9 @@ func (m *Message) SetPseudo(name, value string) {
 	}
 }
 
+// IsRead tells whether Header has been asked for.
+func (m *Message) IsRead() bool { return m.header != nil }
+
 // ReplaceHeader takes another map for the one that Header has returned.
 func (m *Message) ReplaceHeader(header http.Header) {
 	m.Header()
@@ -99,7 +125,7 @@ func (m *Message) ReplaceHeader(header http.Header) {
 }
 
 func (m *Message) load() {
-	fields, err := m.calls.all()
+	fields, err := m.All()
 	if err != nil {
 		proxywasm.LogErrorf("header fields cannot be read: %v", err)
 	}
@@ -120,19 +146,21 @@ func (m *Message) load() {
 
 // Body returns the whole content, for which it waits.
 func (m *Message) Body() ([]byte, error) {
-	if m.isRead || m.replaced {
+	if m.hasBody || m.replaced {
 		return m.body, nil
 	}
-	for !m.complete {
-		if m.exchange.isOver || current == nil || !current.wait() {
-			return nil, ErrEnded
-		}
+	err := m.exchange.Await(func() bool { return m.complete })
+	if err == nil {
+		err = m.exchange.Turn()
+	}
+	if err != nil {
+		return nil, err
 	}
 	body, err := m.calls.body(0, math.MaxInt32)
 	if err != nil && err != types.ErrorStatusNotFound {
 		return nil, err
 	}
-	m.body, m.isRead = body, true
+	m.body, m.hasBody = body, true
 	return body, nil
 }
 

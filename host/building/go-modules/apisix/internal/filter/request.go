@@ -98,7 +98,13 @@ func (r *request) RespHeader() http.Header { return r.exchange.ComingHeader() }
 
 // apply hands over what has been changed and is not kept by the exchange itself.
 func (r *request) apply() {
+	for _, name := range notForPlugins {
+		delete(r.exchange.ResponseHeader, name)
+	}
 	m := r.exchange.Request
+	if !m.IsRead() && r.path == nil {
+		return
+	}
 	if fields := m.Header(); len(fields["Host"]) > 0 {
 		m.SetPseudo(":authority", fields["Host"][0])
 		delete(fields, "Host")
@@ -114,9 +120,6 @@ func (r *request) apply() {
 		path += "?" + query
 	}
 	m.SetPseudo(":path", path)
-	for _, name := range notForPlugins {
-		delete(r.exchange.ResponseHeader, name)
-	}
 }
 
 // notForPlugins are fields that APISIX does not let a request filter give the response.

@@ -39,13 +39,12 @@ func (b *body) Close() error {
 func newRequest(e *sluiceway.Exchange) *http.Request {
 	m := e.Request
 	header := m.Header()
-	header.Del("Host")
 	path := m.Pseudo(":path")
 	location, err := url.ParseRequestURI(path)
 	if err != nil {
 		location = &url.URL{Path: path}
 	}
-	return &http.Request{
+	made := &http.Request{
 		Method:        m.Pseudo(":method"),
 		URL:           location,
 		Proto:         "HTTP/1.1",
@@ -58,6 +57,7 @@ func newRequest(e *sluiceway.Exchange) *http.Request {
 		Body:          &body{message: m},
 		ContentLength: contentLength(header),
 	}
+	return made.WithContext(e.Context())
 }
 
 func contentLength(header http.Header) int64 {
@@ -72,8 +72,9 @@ func contentLength(header http.Header) int64 {
 	return length
 }
 
-// applyRequest takes over what the handlers have changed in the request.
-func applyRequest(e *sluiceway.Exchange, r *http.Request) {
+// applyRequest takes over what the handlers have changed in the request, whose target was `target` before: a URL does
+// not always print as it was written.
+func applyRequest(e *sluiceway.Exchange, r *http.Request, target string) {
 	m := e.Request
 	change := func(name, value string) {
 		if value != "" && value != m.Pseudo(name) {
@@ -82,7 +83,7 @@ func applyRequest(e *sluiceway.Exchange, r *http.Request) {
 	}
 	change(":method", r.Method)
 	change(":authority", r.Host)
-	if r.URL != nil {
+	if r.URL != nil && r.URL.RequestURI() != target {
 		change(":path", r.URL.RequestURI())
 	}
 	m.ReplaceHeader(r.Header)

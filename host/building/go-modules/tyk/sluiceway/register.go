@@ -102,6 +102,7 @@ func (p *plugin) made() *sluiceway.Plugin {
 
 func (p *plugin) request(e *sluiceway.Exchange) {
 	r := newRequest(e)
+	target := r.URL.RequestURI()
 	ctx.Begin(r, e, p.definition)
 	for _, step := range p.requests {
 		step.handler(e.Answer, r)
@@ -114,7 +115,7 @@ func (p *plugin) request(e *sluiceway.Exchange) {
 		}
 		r.Body = takeBody(e.Request, r.Body)
 	}
-	applyRequest(e, r)
+	applyRequest(e, r, target)
 	if p.hasAuth {
 		e.ResponseHeader = rateLimits(ctx.GetSession(r), p.definition.APIID)
 	}

@@ -1,0 +1,3 @@
+module 0sluiceway
+
+go 1.24

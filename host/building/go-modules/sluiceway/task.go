@@ -1,0 +1,113 @@
+package sluiceway
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"runtime/debug"
+
+	"github.com/proxy-wasm/proxy-wasm-go-sdk/proxywasm"
+)
+
+// ErrEnded is what a plugin gets that asks for something of an exchange that has ended.
+var ErrEnded = errors.New("the exchange has ended")
+
+// rounds are how often the scheduler gets a turn before a task counts as one that waits for time to pass.
+const rounds = 16
+
+// task is a phase of a plugin's as a goroutine. A callback lets goroutines run until its task has finished, waits for
+// the host, or gets no further: then it sleeps, or wants a lock of another one. Those go on in the plugin's ticks.
+type task struct {
+	context  *httpContext
+	finished bool
+	panicked bool
+	isLeft   bool // what it has changed was taken over
+	isLate   bool // looked after in ticks
+}
+
+func (c *httpContext) start(phase string, function func(*Exchange)) *task {
+	t := &task{context: c}
+	go func() {
+		defer func() {
+			if reason := recover(); reason != nil {
+				t.panicked = true
+				logPanic(phase, reason)
+			}
+			t.finished = true
+		}()
+		function(c.exchange)
+	}()
+	t.run()
+	return t
+}
+
+// run lets goroutines run. There is one thread: what runs is seen as it is when the scheduler returns.
+func (t *task) run() {
+	e := t.context.exchange
+	latest = e
+	for range rounds {
+		runtime.Gosched()
+		if t.finished || e.waiting > 0 {
+			return
+		}
+	}
+	t.context.parent.lookAfter(t)
+}
+
+// latest is the exchange for which goroutines were last let run.
+var latest *Exchange
+
+// ExchangeOf returns the exchange that a context belongs to. For one that says nothing it is that for which goroutines
+// were last let run: wrong only for a goroutine that has slept. nil before the first.
+func ExchangeOf(ctx context.Context) *Exchange {
+	if e, ok := ctx.Value(exchangeKey{}).(*Exchange); ok {
+		return e
+	}
+	return latest
+}
+
+// Await blocks a plugin until something of the host's is there; ErrEnded if that does not come.
+func (e *Exchange) Await(isThere func() bool) error {
+	for !isThere() {
+		if e.isOver {
+			return ErrEnded
+		}
+		e.waiting++
+		<-e.news
+	}
+	return nil
+}
+
+// wake lets what waits look again.
+func (e *Exchange) wake() {
+	e.waiting = 0
+	close(e.news)
+	e.news = make(chan struct{})
+}
+
+// effective is the id of the context that host calls have now.
+var effective uint32
+
+// Turn gives host calls the context of this exchange. A goroutine may run in the callback of another one: after a
+// sleep, or because nobody waits for it.
+func (e *Exchange) Turn() error {
+	if e.isGone {
+		return ErrEnded
+	}
+	return setContext(e.id)
+}
+
+func setContext(id uint32) error {
+	if id == effective {
+		return nil
+	}
+	if err := proxywasm.SetEffectiveContext(id); err != nil {
+		return err
+	}
+	effective = id
+	return nil
+}
+
+func logPanic(phase string, reason any) {
+	proxywasm.LogCriticalf("panic in %s: %v\n%s", phase, reason, debug.Stack())
+}
