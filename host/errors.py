@@ -6,7 +6,7 @@ Faults of a guest are `Status` values and those of a peer are 4xx or 5xx answers
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 
@@ -25,12 +25,14 @@ class Problem:
 
     `file`: as the user named it, or "" where there is none (a value made in code, the command line).
     `line`: from 1, or None where no line can be told. `path`: as `routes[0].upstream.nodes`, "" for the whole file.
+    `location`: the keys and indexes of the path, for who does something about it; () where they are not known.
     """
 
     file: str
     line: int | None
     path: str
     message: str
+    location: tuple[str | int, ...] = field(default=(), compare=False, repr=False)
 
     def __str__(self) -> str:
         place = self.file if self.line is None else f"{self.file}:{self.line}"

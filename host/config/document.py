@@ -31,16 +31,21 @@ class Node:
 
 @dataclass(slots=True)
 class Document:
-    """A file that was read: its values, the lines of all of them, and what was wrong already."""
+    """A file that was read: its values, the lines of all of them, and what was wrong already.
+
+    `base`: where the root stands in the file, of a document that is a part of one.
+    """
 
     file: str
     root: Node
     problems: list[Problem]
+    base: tuple[str | int, ...] = ()
 
     def problem(self, path: tuple[str | int, ...], message: str) -> Problem:
         """Return the message with the line of the value at the path, or of what lies nearest above it."""
         node, line = self.root, self.root.line
-        file, prefix, start = self.file, "", 0
+        file, prefix = self.root.origin or (self.file, format_path(self.base))
+        start = 0
         for depth, key in enumerate(path, 1):
             line = node.key_lines.get(key, line) if isinstance(key, str) else line
             child = node.children.get(key)
@@ -51,7 +56,7 @@ class Document:
             line = line if isinstance(key, str) else node.line
             if node.origin is not None:
                 (file, prefix), start = node.origin, depth
-        return Problem(file, line or None, format_path(path[start:], prefix), message)
+        return Problem(file, line or None, format_path(path[start:], prefix), message, (*self.base, *path))
 
 
 def format_path(path: tuple[str | int, ...], prefix: str = "") -> str:

@@ -134,36 +134,56 @@ def admin_of(documents: Documents) -> Admin | None:
 
 def make(documents: Documents) -> Config:
     """Return the configuration of what was read. Raises ConfigError with every problem."""
-    gateway, resources = documents.gateway, documents.resources
-    declared = {name for _, name, _ in declared_plugins(gateway)}
-    if gateway is resources:
-        whole = validate(gateway, Whole, declared)
-        parts = [whole]
-    else:
-        elsewhere = dict.fromkeys(Gateway.model_fields, gateway.file)
-        parts = [validate(gateway, Gateway, declared), validate(resources, Resources, declared, elsewhere)]
-    problems = [problem for part in parts for problem in part.problems]
-    problems.extend(check(gateway, resources))
-    settings, last = Gateway.model_construct(**_values(parts[0], Gateway)), parts[-1]
-    folder = Path(gateway.file).absolute().parent
-    apis = TykApis(settings.tyk, folder, gateway) if settings.tyk.apis else None
-    if apis is not None:
-        problems.extend(apis.problems)
-    served = admin(settings.apisix, settings.deployment, folder)
-    if served is not None:
-        problems.extend(check_admin(gateway, resources, settings.apisix, served))
-    elif documents.missing:
-        problems.append(Problem(gateway.file, None, "", documents.missing))
-    if problems:
-        raise ConfigError(dict.fromkeys(problems))
-    config = resolve(
-        settings,
-        Resources.model_construct(**_values(last, Resources)),
-        folder,
-        _place_of(gateway),
-        _place_of(resources),
-    )
-    return config if apis is None else apis.added_to(config, settings.apisix)
+    examined = _Examined(documents)
+    if examined.problems:
+        raise ConfigError(examined.problems)
+    return examined.config()
+
+
+def find_problems(documents: Documents) -> list[Problem]:
+    """Return all for which `make` would refuse the documents."""
+    return _Examined(documents).problems
+
+
+class _Examined:
+    """Documents that were held against the schema, and their parts against one another."""
+
+    def __init__(self, documents: Documents) -> None:
+        gateway, resources = self._gateway, self._resources = documents.gateway, documents.resources
+        declared = {name for _, name, _ in declared_plugins(gateway)}
+        if gateway is resources:
+            parts = [validate(gateway, Whole, declared)]
+        else:
+            elsewhere = dict.fromkeys(Gateway.model_fields, gateway.file)
+            parts = [
+                validate(gateway, Gateway, declared),
+                validate(resources, Resources, declared, elsewhere),
+            ]
+        problems = [problem for part in parts for problem in part.problems]
+        problems.extend(check(gateway, resources))
+        self._entries = parts[-1]
+        settings = self._settings = Gateway.model_construct(**_values(parts[0], Gateway))
+        self._folder = Path(gateway.file).absolute().parent
+        self._apis = TykApis(settings.tyk, self._folder, gateway) if settings.tyk.apis else None
+        if self._apis is not None:
+            problems.extend(self._apis.problems)
+        served = admin(settings.apisix, settings.deployment, self._folder)
+        if served is not None:
+            problems.extend(check_admin(gateway, resources, settings.apisix, served))
+        elif documents.missing:
+            problems.append(Problem(gateway.file, None, "", documents.missing))
+        self.problems = list(dict.fromkeys(problems))
+
+    def config(self) -> Config:
+        """Return what the documents say; for those without problems."""
+        config = resolve(
+            self._settings,
+            Resources.model_construct(**_values(self._entries, Resources)),
+            self._folder,
+            _place_of(self._gateway),
+            _place_of(self._resources),
+        )
+        return config if self._apis is None else self._apis.added_to(config, self._settings.apisix)
 
 
 def _place_of(document: Document) -> PlaceOf:

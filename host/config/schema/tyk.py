@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import BeforeValidator, Field, Tag, WithJsonSchema
 
-from host.config.schema.base import Strict, words
+from host.config.schema.base import Strict, by_form, words
 from host.config.schema.scalars import Size, bad_value, describe, parse_address
 
 _BUNDLES: Final = re.compile(r"(?:(?:https?)://[^\s/?#@]+|file://)(?:/[^\s?#]*)?")
@@ -44,6 +44,12 @@ def _statsd(value: Any) -> str:
 _STRING: Final = WithJsonSchema({"type": "string"})
 
 
+Api = Annotated[
+    Annotated[str, Field(min_length=1), Tag("text")] | Annotated[dict[str, Any], Tag("mapping")],
+    by_form("a file or folder, or an API definition", "text", "mapping"),
+]
+
+
 class CoprocessOptions(Strict):
     known_to_tyk = words("python_path_prefix python_version grpc_round_robin_load_balancing")
 
@@ -72,9 +78,10 @@ class Tyk(Strict):
         "db_app_conf_options close_connections enable_jsvm control_api_port node_secret slave_options"
     )
 
-    apis: list[Annotated[str, Field(min_length=1)]] = Field(
+    apis: list[Api] = Field(
         default=[],
-        description="Files with an API definition in JSON, or folders of them, relative to this file's folder.",
+        description="Files with an API definition in JSON, or folders of them, relative to this file's folder; or "
+        "the definitions themselves.",
     )
     middleware_path: Annotated[str, Field(min_length=1)] = Field(
         default="middleware", description="Folder whose `bundles` holds unpacked bundles, relative likewise."

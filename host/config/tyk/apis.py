@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from host.config import model
-from host.config.document import Document
+from host.config.document import Document, format_path
 from host.config.schema.gateway import Apisix
 from host.config.schema.tyk import Tyk
 from host.config.schema.tyk_api import ApiDefinition
@@ -44,11 +44,17 @@ class TykApis:
         self._definitions: list[_Definition] = []
         self._files_by_id: dict[str, str] = {}
         self.problems: list[Problem] = []
-        for index, name in enumerate(settings.apis):
-            files = definition_files(folder / name)
+        for index, entry in enumerate(settings.apis):
+            place = ("tyk", "apis", index)
+            if isinstance(entry, dict):
+                node = gateway.root.children["tyk"].children["apis"].children[index]
+                own = Document(gateway.file, node, [], place)
+                self.problems.extend(self._take(own, f"api_{index + 1}", format_path(place)))
+                continue
+            files = definition_files(folder / entry)
             if not files:
                 message = "no such file or folder" if files is None else "no *.json is in this folder"
-                self.problems.append(gateway.problem(("tyk", "apis", index), f"{folder / name}: {message}"))
+                self.problems.append(gateway.problem(place, f"{folder / entry}: {message}"))
             for file in files or ():
                 self.problems.extend(self._read(file))
 
@@ -57,15 +63,19 @@ class TykApis:
         if isinstance(text, Problem):
             yield text
             return
-        document = parse_json(text, str(file))
+        stem = "".join(c if c.isascii() and c.isalnum() else "_" for c in file.stem)[:64]
+        yield from self._take(parse_json(text, str(file)), stem, str(file))
+
+    def _take(self, document: Document, default_id: str, named: str) -> Iterator[Problem]:
+        """Take a definition up, and yield what is wrong with it. `named`: how another one's problem calls it."""
         api, wrong = read_model(document, ApiDefinition)
         yield from wrong
         if api is None or not api.active:
             return
-        api_id = api.api_id or "".join(c if c.isascii() and c.isalnum() else "_" for c in file.stem)[:64]
+        api_id = api.api_id or default_id
         if (earlier := self._files_by_id.get(api_id)) is not None:
             yield document.problem(("api_id",), f"api_id {api_id!r} is that of {earlier} already")
-        self._files_by_id.setdefault(api_id, str(file))
+        self._files_by_id.setdefault(api_id, named)
         if not api.use_keyless and not api.has_plugin_auth:
             first, *others = map(repr, _AUTHENTICATION)
             yield document.problem(
