@@ -25,6 +25,7 @@ _GATEWAY = (
     "nginx_config",
     "wasm",
     "python",
+    "ext-plugin",
     "response_order",
     "shadow_report",
     "workers",
@@ -59,6 +60,10 @@ def _sections(path: str, schema: dict[str, Any], definitions: dict[str, Any], do
         model = definitions[name]
         here = path + suffix
         found.append(_table(f"`{here}`", model, model["properties"]))
+        if isinstance(model.get("additionalProperties"), dict):
+            found.extend(
+                _sections(here, {"additionalProperties": model["additionalProperties"]}, definitions, done)
+            )
         for key, child in model["properties"].items():
             found.extend(_sections(f"{here}.{key}", child, definitions, done))
     return found

@@ -105,9 +105,7 @@ def json_schema() -> dict[str, Any]:
 def _resource_key(document: Document) -> str | None:
     """Return a key that belongs to resources, which tells a file that holds all from a `config.yaml`."""
     root = document.root.value
-    return (
-        next((key for key in root if key in Resources.model_fields), None) if isinstance(root, dict) else None
-    )
+    return next((key for key in root if key in Resources.by_key()), None) if isinstance(root, dict) else None
 
 
 def _has_apis(document: Document) -> bool:
@@ -154,7 +152,7 @@ class _Examined:
         if gateway is resources:
             parts = [validate(gateway, Whole, declared)]
         else:
-            elsewhere = dict.fromkeys(Gateway.model_fields, gateway.file)
+            elsewhere = dict.fromkeys(Gateway.by_key(), gateway.file)
             parts = [
                 validate(gateway, Gateway, declared),
                 validate(resources, Resources, declared, elsewhere),
@@ -200,4 +198,4 @@ def _values(validated: Validated, schema: type[Gateway] | type[Resources]) -> di
         **validated.values,
         **{key: [e.model for e in entries] for key, entries in validated.entries.items()},
     }
-    return {key: value for key, value in values.items() if key in schema.model_fields}
+    return {key: value for key, value in values.items() if key in schema.by_key()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -32,3 +33,16 @@ class ProcessSpec:
     stop_timeout: float = 1.0
     restart_pause: float = 3.0
     restart_on_reload: bool = True
+
+
+def parse_envs(envs: Iterable[str]) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
+    """Return the names to inherit and the variables given, of a list of `NAME` and `NAME=value` (nginx's `env`)."""
+    inherit: list[str] = []
+    given: list[tuple[str, str]] = []
+    for each in envs:
+        name, equals, value = each.partition("=")
+        if equals:
+            given.append((name, value))
+        else:
+            inherit.append(name)
+    return tuple(inherit), tuple(given)

@@ -17,6 +17,7 @@ from pydantic_core import PydanticCustomError
 
 from host.config.apisix_plugins import APISIX_PLUGINS
 from host.config.document import Document, escape
+from host.config.runner_values import RUNNER_PLUGINS
 from host.config.schema.scalars import parse_id
 from host.errors import Problem
 from host.tls.contexts import TlsError, server_tls
@@ -38,7 +39,10 @@ SOURCES: Final = {
 
 
 def declared_plugins(document: Document) -> Iterator[tuple[str, str, Place]]:
-    """Yield the kind (`wasm`, `python`), name and place of each plugin that the document declares."""
+    """Yield the kind (`wasm`, `python`, `ext-plugin`), name and place of each plugin that the document declares; those
+    of runners are always there."""
+    for runner_plugin in RUNNER_PLUGINS:
+        yield "ext-plugin", runner_plugin, ("ext-plugin",)
     for kind in ("wasm", "python"):
         for index, entry in _entries(_get(document.root.value, kind), "plugins"):
             if isinstance(name := entry.get("name"), str):
@@ -61,6 +65,7 @@ def check(gateway: Document, resources: Document) -> Iterator[Problem]:
     yield from _check_ids(resources)
     yield from _check_upstreams(resources)
     yield from _check_uses(resources, kinds)
+    yield from _check_runner_uses(gateway, resources)
     yield from _check_streams(gateway, resources)
 
 
@@ -283,10 +288,36 @@ def _check_shadow(resources: Document, kinds: dict[str, str], place: Place, use:
         yield resources.problem(place, "lacks 'conf'")
 
 
+def _check_runner_uses(gateway: Document, resources: Document) -> Iterator[Problem]:
+    """Who asks a runner has one, and asks it about requests."""
+    section = _get(gateway.root.value, "ext-plugin")
+    runners = _get(section, "runners")
+    for key in LISTS:
+        for index, entry in _entries(resources.root.value, key):
+            uses = entry.get("plugins")
+            for name, use in uses.items() if isinstance(uses, dict) else ():
+                if name not in RUNNER_PLUGINS or not isinstance(use, dict) or _disabled(use):
+                    continue
+                place: Place = (key, index, "plugins", name)
+                if key == "stream_routes":
+                    yield resources.problem(place, "is about requests of HTTP: there are none here")
+                    continue
+                wanted = _get(use, "runner")
+                runner = section if wanted is None else _get(runners, str(wanted))
+                if wanted is not None and runner is None:
+                    near = _nearest(str(wanted), runners if isinstance(runners, dict) else {})
+                    message = f"no runner of this name is declared under ext-plugin.runners{near}"
+                    yield resources.problem((*place, "runner"), message)
+                elif not _get(runner, "cmd") and not _get(runner, "path_for_test"):
+                    where = "ext-plugin" if wanted is None else f"ext-plugin.runners.{wanted}"
+                    yield resources.problem(place, f"needs a runner: {where}.cmd or {where}.path_for_test")
+
+
 def _unknown_plugin(name: str, kinds: dict[str, str]) -> str:
     if name in APISIX_PLUGINS:
         return f"known to APISIX, not served by Sluiceway: plugin {name}"
-    near = _nearest(name, kinds) or f"; declared: {', '.join(map(repr, sorted(kinds)[:10])) or 'none'}"
+    declared = sorted(own for own, kind in kinds.items() if kind != "ext-plugin")
+    near = _nearest(name, kinds) or f"; declared: {', '.join(map(repr, declared[:10])) or 'none'}"
     return f"no plugin of this name is declared under wasm.plugins or python.plugins{near}"
 
 

@@ -10,9 +10,11 @@ from pathlib import Path
 
 from host.config import model
 from host.config import stores as model_stores
+from host.config.process_values import parse_envs
 from host.config.resolve_admin import admin
 from host.config.resolve_plugins import PlaceOf, python_plugins, wasm_plugins, wasm_services
 from host.config.resolve_routes import Routes, merged_uses, position
+from host.config.resolve_runners import runner_plugins, runner_processes
 from host.config.schema import Resources
 from host.config.schema.gateway import Apisix, Gateway, Nginx, NginxHttp, Ssl
 from host.config.schema.stores import Stores
@@ -43,7 +45,9 @@ def resolve(
         response_order=gateway.response_order,
         shadow_report=folder / gateway.shadow_report if gateway.shadow_report else None,
         plugins=wasm_plugins(gateway.wasm, folder, trusted, gateway_place)
-        + python_plugins(gateway.python, folder, gateway_place),
+        + python_plugins(gateway.python, folder, gateway_place)
+        + runner_plugins(gateway.ext_plugin, folder, gateway_place),
+        processes=tuple(runner_processes(gateway.ext_plugin, folder, *parse_envs(nginx.envs))),
         wasm_services=wasm_services(gateway.wasm, gateway_place),
         stores=_stores(gateway.wasm.stores, folder),
         foreign_functions=tuple(

@@ -11,10 +11,13 @@ from pathlib import Path
 
 from host.config import model
 from host.config.resolve_plugins import PlaceOf
+from host.config.resolve_runners import runner_use
 from host.config.schema import Resources
-from host.config.schema.resources import Route, Service, Shadow, Timeout, Upstream, Uses
+from host.config.schema.resources import Route, Service, Timeout, Upstream
 from host.config.schema.scalars import parse_address
 from host.config.schema.streams import StreamRoute
+from host.config.schema.use import Shadow, Use
+from host.config.schema.uses import Uses
 
 Layer = tuple[Uses, str, tuple[str | int, ...]]
 """Uses of plugins, their scope, and the path of the entry that holds them."""
@@ -33,10 +36,10 @@ def merged_uses(place_of: PlaceOf, *layers: Layer) -> tuple[model.PluginUse, ...
             use.meta.shadow,
             model.PluginUse(
                 name=name,
-                configuration=use.conf or b"",
+                configuration=(use.conf or b"") if isinstance(use, Use) else runner_use(use),
                 scope=scope,
                 priority=use.meta.priority,
-                access_logger=use.access_logger,
+                access_logger=isinstance(use, Use) and use.access_logger,
                 place=place_of((*entry, "plugins", name)),
             ),
             place_of((*entry, "plugins", name, "_meta", "shadow")),

@@ -73,8 +73,9 @@ def validate(
         result.problems.append(document.problem((), f"expected a mapping, got {describe(root)}"))
         return result
     check = _Check(document, schema, declared, result.problems)
+    fields = schema.by_key()
     for key, value in root.items():
-        model_field = schema.model_fields.get(key)
+        model_field = fields.get(key)
         if model_field is None and key in elsewhere:
             check.report((key,), f"belongs into {elsewhere[key]}")
             continue
@@ -168,7 +169,7 @@ class _Check:
             if key in known:
                 self.report(place, f"known to {who}, not served by Sluiceway: {key}")
                 return
-        keys = [] if model is None else [field.alias or name for name, field in model.model_fields.items()]
+        keys = [] if model is None else list(model.by_key())
         nearest = difflib.get_close_matches(key, keys, n=1, cutoff=0.6)
         if nearest:
             self.report(place, f"unknown key; did you mean {nearest[0]!r}?")
@@ -218,9 +219,10 @@ def _model_at(schema: type[Strict], place: Place) -> type[Strict] | None:
 def _step(annotation: Any, key: str | int) -> Any:
     for choice in _choices(annotation):
         if isinstance(choice, type) and issubclass(choice, Strict) and isinstance(key, str):
-            for name, model_field in choice.model_fields.items():
-                if key == (model_field.alias or name):
-                    return model_field.annotation
+            if (model_field := choice.by_key().get(key)) is not None:
+                return model_field.annotation
+            if choice.others is not None:
+                return choice.others
         arguments = typing.get_args(choice)
         if typing.get_origin(choice) is list and isinstance(key, int):
             return arguments[0]

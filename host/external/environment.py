@@ -18,16 +18,3 @@ def environment_of(
     """Return the environment: of `own`, the gateway's, what is in `ALWAYS` and `inherit`; then `given`."""
     names = (*ALWAYS, *inherit)
     return {**{name: own[name] for name in names if name in own}, **dict(given)}
-
-
-def parse_envs(envs: Iterable[str]) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
-    """Return the names to inherit and the variables given, of a list of `NAME` and `NAME=value` (nginx's `env`)."""
-    inherit: list[str] = []
-    given: list[tuple[str, str]] = []
-    for each in envs:
-        name, equals, value = each.partition("=")
-        if equals:
-            given.append((name, value))
-        else:
-            inherit.append(name)
-    return tuple(inherit), tuple(given)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator
+from pydantic.fields import FieldInfo
 
 Form = Literal["mapping", "list", "integer", "text"]
 
@@ -18,13 +19,20 @@ class Strict(BaseModel):
     """A mapping of the YAML: no other keys, no conversion between types.
 
     `known_to_apisix`: keys that APISIX has in this place and Sluiceway does not serve. They are errors that say so: a
-    key passed over in silence may be the one that keeps somebody out. `known_to_tyk`: the same of Tyk.
+    key passed over in silence may be the one that keeps somebody out. `known_to_tyk`: the same of Tyk. `others`: what is
+    under keys of the user's choice, for a model that allows them.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     known_to_apisix: ClassVar[frozenset[str]] = frozenset()
     known_to_tyk: ClassVar[frozenset[str]] = frozenset()
+    others: ClassVar[type[Strict] | None] = None
+
+    @classmethod
+    def by_key(cls) -> dict[str, FieldInfo]:
+        """Return the fields by the keys that they have in YAML."""
+        return {field.alias or name: field for name, field in cls.model_fields.items()}
 
 
 def words(text: str) -> frozenset[str]:

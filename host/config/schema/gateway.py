@@ -10,6 +10,7 @@ from host.config.schema.admin import Admin, AdminKeys, AllowAdmin
 from host.config.schema.base import Strict, by_form, words
 from host.config.schema.callouts import Callouts
 from host.config.schema.code import PluginCode
+from host.config.schema.ext_plugin import ExtPlugin
 from host.config.schema.observability import Node, PluginAttributes, StatsConfig
 from host.config.schema.scalars import (
     Duration,
@@ -214,9 +215,15 @@ class NginxHttp(Strict):
     )
 
 
+def _check_variable(text: str) -> str:
+    if not text.partition("=")[0].isidentifier() or not text.isprintable():
+        raise bad_value(f"expected NAME or NAME=value, got {text!r}")
+    return text
+
+
 class Nginx(Strict):
     known_to_apisix = words(
-        "user error_log error_log_level enable_cpu_affinity worker_rlimit_nofile max_pending_timers envs meta "
+        "user error_log error_log_level enable_cpu_affinity worker_rlimit_nofile max_pending_timers meta "
         "stream max_running_timers main_configuration_snippet http_configuration_snippet "
         "http_server_configuration_snippet http_server_location_configuration_snippet "
         "http_admin_configuration_snippet http_end_configuration_snippet stream_configuration_snippet"
@@ -227,6 +234,10 @@ class Nginx(Strict):
     )
     worker_shutdown_timeout: Duration = Field(
         default=240.0, description="For a worker that was told to stop to finish its requests."
+    )
+    envs: list[Annotated[str, AfterValidator(_check_variable)]] = Field(
+        default=[],
+        description="Variables that processes beside the gateway see: `NAME` as the gateway has it, or `NAME=value`.",
     )
     event: Event = Field(default=Event(), description="Connections of a worker.")
     http: NginxHttp = Field(default=NginxHttp(), description="Limits and timeouts towards clients.")
@@ -366,7 +377,7 @@ class Gateway(Strict):
     """The top level of `config.yaml`."""
 
     known_to_apisix: ClassVar[frozenset[str]] = words(
-        "plugins stream_plugins etcd discovery ext-plugin xrpc graphql admin"
+        "plugins stream_plugins etcd discovery xrpc graphql admin"
     )
 
     apisix: Apisix = Field(default=Apisix(), description="Where the gateway listens.")
@@ -378,6 +389,11 @@ class Gateway(Strict):
     python: Python = Field(default=Python(), description="Plugins in Python.")
     shadow_report: str | None = Field(
         default=None, description="File that takes what shadows do otherwise: see docs/shadow.md."
+    )
+    ext_plugin: ExtPlugin = Field(
+        default=ExtPlugin(),
+        alias="ext-plugin",
+        description="APISIX plugin runners: plugins in other processes.",
     )
     response_order: Literal["descending", "reverse"] = Field(
         default="descending",

@@ -8,7 +8,6 @@ from pydantic import AfterValidator, Field, Tag
 
 from host.config.schema.base import Strict, by_form, words
 from host.config.schema.scalars import (
-    Conf,
     Duration,
     Host,
     Id,
@@ -21,6 +20,7 @@ from host.config.schema.scalars import (
     Weight,
     bad_value,
 )
+from host.config.schema.uses import Uses
 from host.router import parse_host_pattern, parse_uri_pattern
 
 
@@ -118,56 +118,6 @@ class Upstream(Described):
     )
 
 
-class Shadow(Strict):
-    """A plugin that sees the same exchanges and whose effects are compared: see docs/shadow.md."""
-
-    plugin: Name = Field(description="One of `wasm.plugins` or `python.plugins`.")
-    conf: Conf | None = Field(default=None, description="Its configuration, as `conf` of a plugin.")
-    serve: Literal["plugin", "shadow"] = Field(
-        default="plugin", description="Whose effects count: the plugin's, or already its shadow's."
-    )
-    sample: Annotated[float, Field(ge=0, le=1, strict=False)] = Field(
-        default=1.0, description="The share of exchanges that are compared."
-    )
-    timeout: PositiveDuration = Field(
-        default=5.0, description="How much longer than the exchange the other one may take."
-    )
-    ignore_headers: list[Name] = Field(default=[], description="Fields that may differ.")
-
-
-class UseMeta(Strict):
-    known_to_apisix = frozenset({"error_response", "filter", "pre_function"})
-
-    priority: Priority | None = Field(
-        default=None, description="In place of the plugin's own priority, in this use."
-    )
-    disable: bool = Field(default=False, description="As `disable` one level up.")
-    shadow: Shadow | None = Field(
-        default=None, description="A plugin that runs beside this one, to be compared. Sluiceway's own key."
-    )
-
-
-class Use(Strict):
-    """A plugin enabled on a route, service, plugin_config or global rule."""
-
-    conf: Conf | None = Field(
-        default=None,
-        description="What `proxy_on_configure` reads: a text byte for byte, a mapping as compact JSON.",
-    )
-    disable: bool = Field(
-        default=False, description="Leave the plugin out here, also one that a service enables."
-    )
-    access_logger: bool = Field(
-        default=False,
-        description="The plugin sees `proxy_on_log` alone, of every exchange; an access logger in Envoy's sense.",
-    )
-    meta: UseMeta = Field(default=UseMeta(), alias="_meta", description="About this use of the plugin.")
-
-
-Uses = dict[str, Use]
-_USES = "Plugins by name; each was declared under `wasm.plugins` or `python.plugins`."
-
-
 class Route(Described):
     known_to_apisix = words("remote_addr remote_addrs vars filter_func script script_id service_protocol")
 
@@ -191,7 +141,7 @@ class Route(Described):
         default=None, description="One of `services`, whose keys this route's own override."
     )
     plugin_config_id: Id | None = Field(default=None, description="One of `plugin_configs`.")
-    plugins: Uses = Field(default={}, description=_USES)
+    plugins: Uses = Field(default=Uses(), description="Plugins by name.")
     enable_websocket: bool | None = Field(
         default=None,
         description="Let clients upgrade their connection, as to WebSocket. Else `Upgrade` is dropped.",
@@ -210,13 +160,13 @@ class Service(Described):
     )
     upstream: Upstream | None = Field(default=None, description="Where requests go. This or `upstream_id`.")
     upstream_id: Id | None = Field(default=None, description="One of `upstreams`.")
-    plugins: Uses = Field(default={}, description=_USES)
+    plugins: Uses = Field(default=Uses(), description="Plugins by name.")
     enable_websocket: bool | None = Field(default=None, description="For routes that do not say.")
 
 
 class PluginConfig(Described):
-    plugins: Uses = Field(description=_USES)
+    plugins: Uses = Field(description="Plugins by name.")
 
 
 class GlobalRule(Described):
-    plugins: Uses = Field(description=_USES + " They run for every request, before the route's own.")
+    plugins: Uses = Field(description="Plugins by name. They run for every request, before the route's own.")

@@ -8,8 +8,9 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, Tag, WithJsonSchema
 
 from host.config.schema.base import Strict, by_form, words
-from host.config.schema.resources import Described, HostPattern, Upstream, Uses
+from host.config.schema.resources import Described, HostPattern, Upstream
 from host.config.schema.scalars import Id, IpNetwork, Port, bad_value, describe, parse_host
+from host.config.schema.uses import Uses
 
 
 def parse_listen(value: Any) -> tuple[str, int]:
@@ -77,7 +78,7 @@ class StreamRoute(Described):
         default=None, description="Where connections go. This or `upstream_id`."
     )
     upstream_id: Id | None = Field(default=None, description="One of `upstreams`.")
-    plugins: Uses = Field(default={}, description="Plugins by name, as on routes.")
+    plugins: Uses = Field(default=Uses(), description="Plugins by name, as on routes.")
 
 
 _PEM = "-----BEGIN "
