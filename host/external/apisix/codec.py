@@ -17,6 +17,11 @@ from host.headers import HeaderMap
 HEADER_SIZE: Final = 4
 MOST_PAYLOAD: Final = 0xFFFFFF
 
+METHODS: Final = frozenset(
+    b"GET HEAD POST PUT DELETE MKCOL COPY MOVE OPTIONS PROPFIND PROPPATCH LOCK UNLOCK PATCH TRACE".split()
+)
+"""Request methods that the protocol has numbers for."""
+
 Entry = tuple[bytes, bytes | None]
 """A name and its value; None deletes the name, or is an argument without a value."""
 
