@@ -8,7 +8,7 @@ ai-prompt-template ai-proxy ai-proxy-multi ai-rag ai-rate-limiting ai-request-re
 attach-consumer-label authz-casbin authz-casdoor authz-keycloak aws-lambda azure-functions basic-auth
 batch-requests body-transformer brotli cas-auth chaitin-waf clickhouse-logger client-control
 consumer-restriction cors csrf datadog degraphql dubbo-proxy echo elasticsearch-logger error-log-logger
-example-plugin ext-plugin-post-req ext-plugin-post-resp ext-plugin-pre-req fault-injection file-logger
+example-plugin fault-injection file-logger
 forward-auth gm google-cloud-logging grpc-transcode grpc-web gzip hmac-auth http-dubbo http-logger inspect
 ip-restriction jwe-decrypt jwt-auth kafka-logger kafka-proxy key-auth lago ldap-auth limit-conn limit-count
 limit-req log-rotate loggly loki-logger mcp-bridge mocking multi-auth node-status ocsp-stapling opa

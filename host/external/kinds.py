@@ -6,10 +6,17 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
 from host.config import Config, ExternalPlugin, PluginUse
+from host.config.runner_values import RunnerPlugin
 from host.config.tyk_values import TykApi
 from host.external.kind import Failure, Kind, Loaded, Part, Services
 
 Makers = Mapping[type[ExternalPlugin], Callable[[Services], Kind]]
+
+
+def _runners(services: Services) -> Kind:
+    from host.external.apisix.kind import RunnerKind
+
+    return RunnerKind(services)
 
 
 def _tyk_api(_: Services) -> Kind:
@@ -18,7 +25,7 @@ def _tyk_api(_: Services) -> Kind:
     return ApiKind()
 
 
-KINDS: Makers = MappingProxyType({TykApi: _tyk_api})
+KINDS: Makers = MappingProxyType({RunnerPlugin: _runners, TykApi: _tyk_api})
 """By the type of the plugins' entries."""
 
 

@@ -6,7 +6,7 @@ They must not know frames, nor how the runner is reached.
 from __future__ import annotations
 
 import logging
-from typing import ClassVar, Final
+from typing import Final
 
 from abi.types import Action
 from host.config.runner_values import Runner
@@ -28,10 +28,9 @@ _WITHOUT_BODY = (b"204", b"304")
 
 
 class RunnerFilter(ExternalFilter):
-    """What the three have in common."""
+    """What the three have in common. They have no deadline: each step of an exchange with a runner has one."""
 
     max_body_size = MOST_BODY
-    deadline: ClassVar[float | None] = None  # each step of an exchange has one of its own
 
     def __init__(
         self, name: str, client: RunnerClient, configuration: Configuration, *, allows_degradation: bool
