@@ -263,7 +263,9 @@ def test_a_generation_has_the_pid_of_who_listens(tmp_path: Path) -> None:
         listener.listen()
         client.connect(str(path))
         found = path.stat()
-        assert generation_of(client, epoch=7) == Generation(os.getpid(), found.st_dev, found.st_ino)
+        assert generation_of(client, epoch=7) == Generation(
+            os.getpid(), found.st_dev, found.st_ino, found.st_ctime_ns
+        )
         path.unlink()
         assert generation_of(client) == Generation(os.getpid(), 0, 0)
 

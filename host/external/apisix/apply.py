@@ -15,7 +15,15 @@ from host.external.apisix.codec import Entry, FrameError, ResponseReply, Rewrite
 from host.headers import HeaderMap
 
 FRAMING: Final = frozenset(
-    {b"connection", b"content-length", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"transfer-encoding"}
+    {
+        b"connection",
+        b"content-length",
+        b"keep-alive",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+    }
     | {b"upgrade"}
 )
 """Fields of the hop and of the message's length."""
@@ -87,7 +95,9 @@ def rewrite_response(headers: HeaderMap, reply: ResponseReply, *, replaces: bool
         raise FrameError(f"the runner changes the status to {reply.status}")
     changes = list(_changes(reply.headers))
     if replaces and reply.headers:
-        for name in {name for name, _ in headers.items() if not name.startswith(b":") and name not in FRAMING}:
+        for name in {
+            name for name, _ in headers.items() if not name.startswith(b":") and name not in FRAMING
+        }:
             headers.remove(name)
     _set_then_add(headers, changes)
     if reply.status:
@@ -106,7 +116,7 @@ def _changes(entries: Iterable[Entry]) -> Iterable[Entry]:
 
 
 def _set_then_add(headers: HeaderMap, changes: Iterable[Entry]) -> None:
-    """The first of a name takes the place of what is there, further ones come beside it, one without a value deletes."""
+    """The first of a name takes the place of what is there, further ones come beside it; without a value: delete."""
     seen = set()
     for name, value in changes:
         if value is None:

@@ -54,8 +54,10 @@ class _UnknownToken(RunnerError):
 
 
 class _WrongCall(RunnerError):
-    """The answer is one to another call. The Python runner answers so when it does not know the token, and when a plugin
-    raises; others when they are out of step."""
+    """The answer is one to another call.
+
+    The Python runner answers so when it does not know the token, and when a plugin raises; others when out of step.
+    """
 
 
 class RunnerClient:
@@ -187,7 +189,7 @@ class RunnerClient:
         try:
             return await call.make(fresh=False)
         except ConnectionLost as error:
-            if error.received or call.was_answered or not call.is_reused:
+            if error.received or not call.can_be_made_again:
                 raise
         return await call.make(fresh=True)
 
@@ -198,7 +200,7 @@ class RunnerClient:
 
 
 class _Call:
-    """A call under way. `is_reused`: its connection had been used before. `was_answered`: a frame has come."""
+    """A call under way. `can_be_made_again`: the connection had worked before, and nothing has come in answer yet."""
 
     def __init__(
         self,
@@ -208,7 +210,7 @@ class _Call:
         write: Callable[[int, int], bytes],
         answer: Answer,
     ) -> None:
-        self.is_reused = self.was_answered = False
+        self.can_be_made_again = False
         self._client = client
         self._runner = client.runner
         self._configuration = configuration
@@ -222,10 +224,12 @@ class _Call:
         async with _within(self._runner.read_timeout, "no connection to it is free"):
             connection = await connections.acquire(fresh=fresh)
         try:
-            self.is_reused = connection.exchanges > 1
+            self.can_be_made_again = connection.exchanges > 1
             message = await self._exchange(connection)
-        except BaseException:
+        except BaseException as error:
             connections.discard(connection)
+            if isinstance(error, ConnectionLost):
+                self._client._tokens.flush()  # it may have been started anew
             raise
         connections.release(connection)
         if isinstance(message, ErrorReply):
@@ -245,6 +249,7 @@ class _Call:
             raise RunnerError("the runner gives no token for the configuration")
 
         token = await client._tokens.token(connection.generation, self._configuration.key, prepare)
+        self.can_be_made_again = True  # it has given a token, now or before
         id_ = client.next_id()
         reply = await self._ask(connection, self._write(id_, token), self._type)
         if isinstance(reply, RequestReply | ResponseReply) and reply.id != id_:
@@ -269,7 +274,7 @@ class _Call:
     async def _receive(self, connection: PeerConnection, type_: FrameType) -> Message:
         async with _within(self._runner.read_timeout, "the runner does not answer"):
             header = await connection.read_exactly(HEADER_SIZE)
-            self.was_answered = True
+            self.can_be_made_again = False
             got, length = read_header(header)
             expects_question = type_ is not FrameType.PREPARE_CONF and got is FrameType.EXTRA_INFO
             if got not in (type_, FrameType.ERROR) and not expects_question:
@@ -288,7 +293,9 @@ class _within:
     async def __aenter__(self) -> None:
         await self._timeout.__aenter__()
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: object
+    ) -> None:
         try:
             await self._timeout.__aexit__(kind, error, trace)  # type: ignore[arg-type]
         except TimeoutError:

@@ -67,7 +67,9 @@ class RunnerRequestFilter(RunnerFilter, RequestFilter):
                 return context.variable(question.name.decode("utf-8", "replace"))
             if question.type == InfoType.REQUEST_BODY:
                 return await message.body()
-            logger.warning("%s: the runner asks for what a request does not have: %d", self.name, question.type)
+            logger.warning(
+                "%s: the runner asks for what a request does not have: %d", self.name, question.type
+            )
             return None
 
         address = context.variable("binary_remote_addr") or _NO_ADDRESS
@@ -110,7 +112,9 @@ class RunnerResponseFilter(RunnerFilter, ResponseFilter):
                 return context.variable(question.name.decode("utf-8", "replace"))
             if question.type == InfoType.RESPONSE_BODY:
                 return await message.body()
-            logger.warning("%s: the runner asks for what a response does not have: %d", self.name, question.type)
+            logger.warning(
+                "%s: the runner asks for what a response does not have: %d", self.name, question.type
+            )
             return None
 
         reply = await self.client.response(self.plugins, headers, answer)

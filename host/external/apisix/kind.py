@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -74,7 +73,9 @@ class LoadedRunners:
         key = plugin.name, use
         if key not in self._parts:
             is_response = plugin.name == "ext-plugin-post-resp"
-            filter_ = self._filter(RunnerResponseFilter if is_response else RunnerRequestFilter, plugin.name, use)
+            filter_ = self._filter(
+                RunnerResponseFilter if is_response else RunnerRequestFilter, plugin.name, use
+            )
             self._parts[key] = [Part(filter_, _PHASES[plugin.name], response_first=is_response)]
         return self._parts[key]
 
@@ -95,6 +96,7 @@ class LoadedRunners:
 
 
 def _key(name: str, use: PluginUse, conf: Sequence[tuple[bytes, bytes]]) -> bytes:
-    """The runner answers a key that it knows with its old token, whatever the configuration: so what is in it counts."""
+    """Return a key that changes with what is in it: to one that it knows the runner gives the old token, whatever the
+    configuration."""
     digest = hashlib.sha256(json.dumps([[text.decode() for text in pair] for pair in conf]).encode())
     return f"{use.scope}#{name}#{digest.hexdigest()}".encode()

@@ -1,7 +1,7 @@
 """Tokens: the numbers under which a runner keeps configurations, each good for the run of the runner that gave it.
 
-A runner that is started anew counts from one again, and a number of its earlier run is then another route's. It must not
-know how a runner is asked.
+A runner that is started anew counts from one again, and a number of its earlier run is then another route's. It must
+not know how a runner is asked.
 """
 
 from __future__ import annotations
@@ -50,9 +50,7 @@ class Tokens:
         """Forget one."""
         self._tokens.pop(key, None)
 
-    async def token(
-        self, generation: Generation, key: bytes, prepare: Callable[[], Awaitable[int]]
-    ) -> int:
+    async def token(self, generation: Generation, key: bytes, prepare: Callable[[], Awaitable[int]]) -> int:
         """Return the token of a configuration in this run of the runner.
 
         The first who needs it has it prepared, the others wait for him; should he give up, the next takes his place.
@@ -77,9 +75,7 @@ class Tokens:
         token = self._tokens.get(key)
         return token.number if token is not None and token.deadline > self._now() else None
 
-    async def _prepare(
-        self, flight: tuple[Generation, bytes], prepare: Callable[[], Awaitable[int]]
-    ) -> int:
+    async def _prepare(self, flight: tuple[Generation, bytes], prepare: Callable[[], Awaitable[int]]) -> int:
         future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._preparing[flight] = future
         try:
