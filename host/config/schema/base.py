@@ -19,8 +19,8 @@ class Strict(BaseModel):
     """A mapping of the YAML: no other keys, no conversion between types.
 
     `known_to_apisix`: keys that APISIX has in this place and Sluiceway does not serve. They are errors that say so: a
-    key passed over in silence may be the one that keeps somebody out. `known_to_tyk`: the same of Tyk. `others`: what is
-    under keys of the user's choice, for a model that allows them.
+    key passed over in silence may be the one that keeps somebody out. `known_to_tyk`: the same of Tyk. `others`: what
+    is under keys of the user's choice, for a model that allows them.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
