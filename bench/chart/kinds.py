@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bench.chart import peers
 from bench.load.servers import HEADER_CONFIGURATION, HEADER_PLUGIN, NATIVE_FILTER, PLUGINS
 
 Section = dict[str, Any]
@@ -19,22 +20,22 @@ Section = dict[str, Any]
 class Kind:
     """One bar of the chart. `route`: its path. `plugins`: of its route. `settings`: what the configuration has for it.
 
-    `build` makes what is run, in a folder that is kept, and returns what `settings` takes; it raises RuntimeError with
-    the reason where it cannot.
+    `build` returns the program that `settings` takes, built where it is not there yet; it raises RuntimeError with the
+    reason where it cannot.
     """
 
     title: str
     route: str
     plugins: Section = field(default_factory=dict)
-    settings: Callable[[Path], Section] = lambda built: {}
-    build: Callable[[Path], Path] = lambda folder: folder
+    settings: Callable[[Path], Section] = lambda program: {}
+    build: Callable[[], Path] = lambda: Path()
     header: bool = True
 
 
 def _wasm(title: str, route: str, file: Path) -> Kind:
     plugin = {"name": route, "priority": 7000, "log_level": "error", "file": str(file)}
     return Kind(
-        title, route, {route: {"conf": HEADER_CONFIGURATION}}, lambda built: {"wasm": {"plugins": [plugin]}}
+        title, route, {route: {"conf": HEADER_CONFIGURATION}}, lambda program: {"wasm": {"plugins": [plugin]}}
     )
 
 
@@ -49,16 +50,23 @@ KINDS: tuple[Kind, ...] = (
         "Python, in the gateway",
         "native",
         {"native": {"conf": HEADER_CONFIGURATION}},
-        lambda built: {"python": _PYTHON},
+        lambda program: {"python": _PYTHON},
     ),
     _wasm("wasm, TinyGo", "tinygo", HEADER_PLUGIN),
     _wasm("wasm, Rust", "rust", PLUGINS / "rust_response_header/plugin.wasm"),
     _wasm("wasm, standard Go", "go", PLUGINS / "go_response_header/plugin.wasm"),
+    Kind(
+        "APISIX runner, Go",
+        "apisix",
+        {"ext-plugin-pre-req": {"conf": [{"name": "response-header", "value": HEADER_CONFIGURATION}]}},
+        lambda program: {"ext-plugin": {"cmd": [str(program)], "start_timeout": 10}},
+        peers.apisix_runner,
+    ),
 )
 
 
 def configuration(kinds: Sequence[tuple[Kind, Path]], port: int, origin_port: int) -> Section:
-    """Return the configuration of a gateway with all kinds, each with what its `build` returned."""
+    """Return the configuration of a gateway with all kinds, each with its program."""
     whole: Section = {
         "apisix": {"node_listen": [{"ip": "127.0.0.1", "port": port}]},
         "upstreams": [{"id": "origin", "type": "roundrobin", "nodes": {f"127.0.0.1:{origin_port}": 1}}],
@@ -67,8 +75,8 @@ def configuration(kinds: Sequence[tuple[Kind, Path]], port: int, origin_port: in
             for kind, _ in kinds
         ],
     }
-    for kind, built in kinds:
-        _merge(whole, kind.settings(built))
+    for kind, program in kinds:
+        _merge(whole, kind.settings(program))
     return whole
 
 
