@@ -9,7 +9,6 @@ Sources: Proxy-Wasm specification, "Properties"; Envoy's list of attributes.
 
 from __future__ import annotations
 
-import math
 import struct
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from enum import Enum, Flag, auto
 from types import MappingProxyType
 
 from abi.pairs import PairsError, decode_pairs, encode_pairs
+from abi.protobuf import to_double
 
 
 class PropertyType(Enum):
@@ -143,7 +143,7 @@ def encode_json(value: object) -> bytes | None:
         case bool():
             return b"\x01" if value else b"\x00"
         case int() | float():
-            return _FORMATS[PropertyType.DOUBLE].pack(_double(value))
+            return _FORMATS[PropertyType.DOUBLE].pack(to_double(value))
         case str():
             return value.encode("utf-8", "surrogateescape")
         case Mapping():
@@ -152,13 +152,6 @@ def encode_json(value: object) -> bytes | None:
         case list():
             return encode_pairs((item, b"") for each in value if (item := encode_json(each)) is not None)
     return None
-
-
-def _double(value: int | float) -> float:
-    try:
-        return float(value)
-    except OverflowError:  # a whole number of more than 308 digits
-        return math.inf if value > 0 else -math.inf
 
 
 def decode_value(

@@ -7,7 +7,10 @@ https://protobuf.dev/programming-guides/encoding
 
 from __future__ import annotations
 
+import math
+import struct
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from abi.leb128 import encode_unsigned
 
@@ -32,10 +35,50 @@ def encode_message(fields: Mapping[int, Value]) -> bytes:
     for number, value in fields.items():
         if isinstance(value, bytes):
             if value:
-                parts += [encode_unsigned(number << 3 | _LENGTH), encode_unsigned(len(value)), value]
+                parts.append(_delimited(number, value))
         elif value:
             parts += [encode_unsigned(number << 3 | _VARINT), encode_unsigned(value)]
     return b"".join(parts)
+
+
+def encode_struct(fields: Mapping[str, Any]) -> bytes:
+    """Return a `google.protobuf.Struct` of a mapping of JSON's values; a whole number becomes a double."""
+    return b"".join(
+        _delimited(
+            1, _delimited(1, key.encode("utf-8", "surrogateescape")) + _delimited(2, _encode_value(value))
+        )
+        for key, value in fields.items()
+    )
+
+
+def _encode_value(value: Any) -> bytes:
+    """A `google.protobuf.Value`. It is one of several kinds, so that a default is written as well."""
+    match value:
+        case None:
+            return bytes([1 << 3 | _VARINT, 0])
+        case bool():
+            return bytes([4 << 3 | _VARINT, value])
+        case int() | float():
+            return bytes([2 << 3 | _FIXED64]) + struct.pack("<d", to_double(value))
+        case str():
+            return _delimited(3, value.encode("utf-8", "surrogateescape"))
+        case Mapping():
+            return _delimited(5, encode_struct({str(key): item for key, item in value.items()}))
+        case list():
+            return _delimited(6, b"".join(_delimited(1, _encode_value(item)) for item in value))
+    raise TypeError(f"{type(value).__name__} is no value of JSON")
+
+
+def to_double(value: int | float) -> float:
+    """Return the number as Struct has it: infinite beyond 308 digits."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+
+
+def _delimited(number: int, data: bytes) -> bytes:
+    return encode_unsigned(number << 3 | _LENGTH) + encode_unsigned(len(data)) + data
 
 
 def iterate_fields(data: bytes) -> Iterator[tuple[int, Value]]:

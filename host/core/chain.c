@@ -150,11 +150,16 @@ void sw_stream_enter(sw_stream *stream) {
     stream->flags = 0;
 }
 
+static void note_end(sw_stream *stream, int side) {
+    stream->side[side].ended = true;
+    if (side == SW_RESPONSE && stream->asked_ns) stream->answered_ns = sw_monotonic_ns();
+}
+
 uint32_t sw_stream_on_headers(sw_stream *stream, int side, bool end_of_stream) {
     if (!stream->open || stream->reset || stream->side[side].started) return 0; /* a local response has started its side */
     sw_stream_enter(stream);
     stream->side[side].started = true;
-    stream->side[side].ended = end_of_stream;
+    if (end_of_stream) note_end(stream, side);
     if (side == SW_RESPONSE && (stream->early_set.count || stream->early_add.count)) merge_early_fields(stream);
     sw_pass_headers(stream, side, 0, end_of_stream);
     return sw_stream_leave(stream);
@@ -170,7 +175,7 @@ uint32_t sw_stream_on_body(sw_stream *stream, int side, const char *data, size_t
     if (is_unwanted(stream, side)) return 0;
     sw_stream_enter(stream);
     stream->bytes[side] += length;
-    stream->side[side].ended = end_of_stream;
+    if (end_of_stream) note_end(stream, side);
     sw_buffer_clear(&stream->incoming);
     if (!sw_buffer_append(&stream->incoming, data, length))
         stream->reset = true; /* out of memory */
@@ -182,7 +187,8 @@ uint32_t sw_stream_on_body(sw_stream *stream, int side, const char *data, size_t
 uint32_t sw_stream_on_trailers(sw_stream *stream, int side) {
     if (is_unwanted(stream, side)) return 0;
     sw_stream_enter(stream);
-    stream->side[side].ended = stream->side[side].has_trailers = true;
+    note_end(stream, side);
+    stream->side[side].has_trailers = true;
     sw_pass_trailers(stream, side, 0);
     return sw_stream_leave(stream);
 }

@@ -192,6 +192,14 @@ static bool next_member(const char **at, const char *end, const char **member, s
     return true;
 }
 
+bool sw_lists_close(const char *value, size_t length) {
+    const char *at = value, *member;
+    size_t size;
+    while (next_member(&at, value + length, &member, &size))
+        if (IS(member, size, "close")) return true;
+    return false;
+}
+
 static int judge_transfer_encoding(head_t *head, const char *value, size_t length) {
     const char *at = value, *member;
     size_t size;

@@ -72,7 +72,7 @@ enum sw_head_flag {
     SW_HEAD_METHOD = 1 << 26,
     SW_IDEMPOTENT = 1 << 27,
 };
-enum { SW_STATUS_SHIFT = 32, SW_METHOD_SHIFT = 32, SW_PATH_SHIFT = 37, SW_AUTHORITY_SHIFT = 51 };
+enum { SW_STATUS_SHIFT = 32, SW_CLOSES_SHIFT = 48, SW_METHOD_SHIFT = 32, SW_PATH_SHIFT = 37, SW_AUTHORITY_SHIFT = 51 };
 
 /* Judges the head at data[at..length) and fills the map (emptied before): :method, :authority, :path, :scheme and the
  * fields without Host and without the hop-by-hop ones. Positive: the head as above; 0: not complete; negative: an error
@@ -99,6 +99,8 @@ bool sw_is_valid_authority(const char *authority, size_t length);
 int64_t sw_method_flags(const char *method, size_t length);
 /* The number, or -1 when the text is not 1*DIGIT or is over INT64_MAX. */
 int64_t sw_content_length(const char *text, size_t length);
+/* Whether a Connection field has the option `close`. */
+bool sw_lists_close(const char *value, size_t length);
 
 /* The client of a connection, for the X-Forwarded fields. */
 typedef struct sw_client {
@@ -117,7 +119,8 @@ enum sw_write_flag { SW_WRITE_CLOSE = 1, SW_WRITE_KEEP_ALIVE = 2, SW_WRITE_UPGRA
 int64_t sw_write_request_head(const sw_headers *headers, char *out, size_t size, const sw_client *client,
                               const char *host, size_t host_length, int64_t framing, int flags);
 /* The same for a response; Date is added where there is none, Server too with SW_WRITE_LOCAL. A positive result holds the
- * status at SW_STATUS_SHIFT too: a filter may have changed it to one that has no body, whatever the framing says. */
+ * status at SW_STATUS_SHIFT too: a filter may have changed it to one that has no body, whatever the framing says; and at
+ * SW_CLOSES_SHIFT, whether a filter wants the connection closed behind it, which the head then says. */
 int64_t sw_write_response_head(const sw_headers *headers, char *out, size_t size, int64_t framing, int flags);
 /* "OK", "Not Found", …; "" for a status that is not registered. */
 const char *sw_reason_phrase(int status);

@@ -135,7 +135,7 @@ static void put_upgrade(writer_t *writer, const sw_headers *headers) {
 }
 
 /* Which of the fields that the writer adds itself are in the map already, as a filter or a trusted proxy put them there. */
-enum { HAS_FORWARDED_FOR = 1, HAS_PROTO = 2, HAS_FORWARDED_HOST = 4, HAS_PORT = 8, HAS_REAL_IP = 16, HAS_TE = 32, HAS_DATE = 64, HAS_SERVER = 128 };
+enum { HAS_FORWARDED_FOR = 1, HAS_PROTO = 2, HAS_FORWARDED_HOST = 4, HAS_PORT = 8, HAS_REAL_IP = 16, HAS_TE = 32, HAS_DATE = 64, HAS_SERVER = 128, HAS_CONNECTION = 256 };
 
 static unsigned notice(const char *name, size_t length) {
     switch (length) {
@@ -143,6 +143,7 @@ static unsigned notice(const char *name, size_t length) {
     case 4: return NAME_IS(name, "date") ? HAS_DATE : 0;
     case 6: return NAME_IS(name, "server") ? HAS_SERVER : 0;
     case 9: return NAME_IS(name, "x-real-ip") ? HAS_REAL_IP : 0;
+    case 10: return NAME_IS(name, "connection") ? HAS_CONNECTION : 0;
     case 15: return NAME_IS(name, "x-forwarded-for") ? HAS_FORWARDED_FOR : 0;
     case 16: return NAME_IS(name, "x-forwarded-host") ? HAS_FORWARDED_HOST : NAME_IS(name, "x-forwarded-port") ? HAS_PORT : 0;
     case 17: return NAME_IS(name, "x-forwarded-proto") ? HAS_PROTO : 0;
@@ -220,6 +221,16 @@ int64_t sw_write_request_head(const sw_headers *headers, char *out, size_t size,
     return finish(&writer);
 }
 
+/* Connection of what a node sent has been taken out: this one is a filter's. */
+static bool asks_to_close(const sw_headers *headers) {
+    for (int64_t at = -1; (at = sw_headers_find(headers, "connection", 10, (size_t)(at + 1))) >= 0;) {
+        size_t length;
+        const char *value = sw_headers_value(headers, (size_t)at, &length);
+        if (sw_lists_close(value, length)) return true;
+    }
+    return false;
+}
+
 int64_t sw_write_response_head(const sw_headers *headers, char *out, size_t size, int64_t framing, int flags) {
     const char *status;
     size_t length, needed = room_needed(headers, 0);
@@ -243,12 +254,13 @@ int64_t sw_write_response_head(const sw_headers *headers, char *out, size_t size
         if (flags & SW_WRITE_LOCAL && !(seen & HAS_SERVER)) PUT_LINE(&writer, "Server: sluiceway");
         put_framing(&writer, headers, framing);
     }
+    bool closes = seen & HAS_CONNECTION && asks_to_close(headers);
     if (flags & SW_WRITE_UPGRADE) put_upgrade(&writer, headers);
-    else if (flags & SW_WRITE_CLOSE) PUT_LINE(&writer, "Connection: close");
+    else if (flags & SW_WRITE_CLOSE || closes) PUT_LINE(&writer, "Connection: close");
     else if (flags & SW_WRITE_KEEP_ALIVE) PUT_LINE(&writer, "Connection: keep-alive");
     end_line(&writer);
     int64_t written = finish(&writer);
-    return written > 0 ? written | number << SW_STATUS_SHIFT : written;
+    return written > 0 ? written | number << SW_STATUS_SHIFT | (int64_t)closes << SW_CLOSES_SHIFT : written;
 }
 
 int64_t sw_write_trailers(const sw_headers *trailers, char *out, size_t size) {

@@ -74,8 +74,9 @@ void sw_pass_response(sw_passage *passage, sw_stream *stream, sw_judge *judge, c
         char *place = room(out, -written);
         written = place ? sw_write_response_head(headers, place, out->capacity, (int64_t)passage->body_length, flags) : 0;
     } while (written < 0);
-    int64_t status = written >> SW_STATUS_SHIFT;
+    int64_t status = written >> SW_STATUS_SHIFT & 0xFFFF;
     if (status == 204 || status == 304) return; /* a filter made it one: it has no body, whatever came */
+    if (written >> SW_CLOSES_SHIFT) return;     /* the connection's end is Python's to see to */
     passage->written = (uint32_t)written;
     if (written && passage->body != body) passage->body = sw_stream_take_body(stream, SW_RESPONSE, &passage->body_length);
 }

@@ -2,6 +2,9 @@
 
 static int32_t plugin_name(sw_property *c) { return sw_property_give_buffer(c, &c->context->root->name); }
 static int32_t plugin_root_id(sw_property *c) { return sw_property_give_buffer(c, &c->context->root->root_id); }
+/* Nobody gives routes, clusters and listeners metadata here, nor names to what has none: as in an Envoy without them. */
+static int32_t nothing(sw_property *c) { return sw_property_give(c, NULL, 0); }
+static int32_t unspecified(sw_property *c) { return sw_property_give_number(c, 0); }
 static int32_t plugin_vm_id(sw_property *c) { return sw_property_give_buffer(c, &c->vm->vm_id); }
 
 /* The string literals hold the NUL between segments; sizeof counts their last one too. */
@@ -33,6 +36,7 @@ static const struct {
     ROW("response\0code_details", sw_property_response_code_details, true),
     ROW("response\0flags", sw_property_response_flags, true),
     ROW("response\0grpc_status", sw_property_response_grpc_status, true),
+    ROW("response\0backend_latency", sw_property_response_backend_latency, true),
     ROW("response\0size", sw_property_response_size, true),
     ROW("response\0total_size", sw_property_response_total_size, true),
     ROW("source\0address", sw_property_source_address, true),
@@ -48,6 +52,16 @@ static const struct {
     ROW("upstream\0local_address", sw_property_upstream_local_address, true),
     ROW("upstream\0local_port", sw_property_upstream_local_port, true),
     ROW("upstream\0request_attempt_count", sw_property_upstream_request_attempt_count, true),
+#define METADATA(path) ROW(path, nothing, true), ROW(path "\0filter_metadata", nothing, true)
+    METADATA("metadata"),
+    METADATA("xds\0cluster_metadata"),
+    METADATA("xds\0route_metadata"),
+    METADATA("xds\0virtual_host_metadata"),
+    METADATA("xds\0listener_metadata"),
+    ROW("xds\0virtual_host_name", nothing, true),
+    ROW("xds\0filter_chain_name", nothing, true),
+    ROW("xds\0listener_direction", unspecified, true),
+#undef METADATA
 };
 #undef ROW
 

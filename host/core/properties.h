@@ -63,6 +63,7 @@ int32_t sw_property_response_code(sw_property *c);
 int32_t sw_property_response_code_details(sw_property *c);
 int32_t sw_property_response_flags(sw_property *c);
 int32_t sw_property_response_grpc_status(sw_property *c);
+int32_t sw_property_response_backend_latency(sw_property *c);
 int32_t sw_property_response_size(sw_property *c);
 int32_t sw_property_response_total_size(sw_property *c);
 int32_t sw_property_source_address(sw_property *c);

@@ -86,6 +86,11 @@ int32_t sw_property_response_grpc_status(sw_property *c) {
     if (status < 0) status = number_of(&c->stream->maps[2], "grpc-status");
     return status < 0 ? SW_NOT_FOUND : sw_property_give_number(c, status);
 }
+int32_t sw_property_response_backend_latency(sw_property *c) {
+    const sw_stream *stream = c->stream;
+    if (!stream->answered_ns || stream->is_connection) return SW_NOT_FOUND;
+    return sw_property_give_number(c, (int64_t)(stream->answered_ns - stream->asked_ns));
+}
 int32_t sw_property_response_size(sw_property *c) {
     return c->stream->side[SW_RESPONSE].started ? sw_property_give_number(c, (int64_t)c->stream->bytes[SW_RESPONSE]) : SW_NOT_FOUND;
 }

@@ -44,7 +44,7 @@ int sw_stream_open(sw_stream *stream, uint32_t owner, const sw_chain *chain, con
     stream->attempts = 0;
     stream->protocol = 0;
     stream->started_ns = sw_realtime_ns();
-    stream->ended_ns = 0;
+    stream->ended_ns = stream->asked_ns = stream->answered_ns = 0;
     for (uint16_t i = 0; i < chain->count; i++) stream->slots[i].filter = chain->filters[i];
     stream->open = true;
     return 0;
@@ -163,7 +163,9 @@ void sw_stream_lease(sw_stream *stream, uint16_t place, sw_context *root) {
 
 void sw_stream_set_upstream(sw_stream *stream, const sw_peer *upstream) {
     stream->upstream = upstream;
-    stream->attempts += upstream != NULL;
+    if (!upstream) return;
+    stream->attempts++;
+    stream->asked_ns = sw_monotonic_ns();
 }
 
 const char *sw_stream_take_body(sw_stream *stream, int side, size_t *length) {

@@ -127,6 +127,7 @@ typedef struct sw_stream {
     const sw_peer *client, *upstream;
     uint32_t attempts;           /* nodes that were asked */
     uint64_t started_ns, ended_ns;
+    uint64_t asked_ns, answered_ns;  /* monotonic: an upstream was got, its response was here to the end; 0 = not yet */
     uint64_t bytes[SW_SIDES];    /* body bytes that arrived */
     sw_buffer incoming;          /* the chunk on its way through the filters */
     struct sw_stream *next_woken;

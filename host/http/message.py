@@ -23,6 +23,7 @@ HEAD_METHOD: Final = int(lib.SW_HEAD_METHOD)
 IDEMPOTENT: Final = int(lib.SW_IDEMPOTENT)
 HEAD_BYTES: Final = 0xFFFFF
 STATUS_SHIFT: Final = 32
+CLOSES: Final = 1 << 16
 
 NO_CLIENT: Final = ffi.NULL
 """For a request that no client has sent: no fields tell of one."""
@@ -102,7 +103,10 @@ class HeadWriter:
         return _unpack(self._block, written)  # type: ignore[no-any-return]
 
     def response(self, headers: Any, framing: int, flags: int) -> tuple[bytes, int]:
-        """Return the response head and its status. Raises MessageError (502) as `request` does."""
+        """Return the response head and its status, with CLOSES where a filter wants the connection closed behind it.
+
+        Raises MessageError (502) as `request` does.
+        """
         written = _write_response_head(headers, self._block, self._size, framing, flags)
         if written < 0:
             self._grow(-written)

@@ -89,6 +89,9 @@ class ResponseWriter(asyncio.Protocol):
         else:
             flags |= self.head_flags()
         head, status = self._writer.response(headers, framing, flags)
+        if status & message.CLOSES:
+            self._keep = False
+            status ^= message.CLOSES
         if status == 204 or status == 304 or request & message.HEAD_METHOD:
             self._to_send = message.WRITE_NO_BODY
         elif framing == len(data):  # the whole content, as most are

@@ -16,6 +16,7 @@ from abi.properties import (
     decode_value,
     encode_json,
 )
+from abi.protobuf import encode_message, encode_struct
 from host._core import ffi, lib
 from host.plugin.streams import NumberedStream
 
@@ -61,9 +62,13 @@ def property_value(stream: NumberedStream, path: str) -> PropertyValue | None:
 def node_properties(id: str, cluster: str, metadata: dict[str, Any]) -> bytes:
     """Return what plugins read of the gateway's node, as pairs of path and value.
 
-    Under Envoy's two names, `xds.node` and `node`: `id`, `cluster`, and `metadata` as a whole and value by value.
+    Under Envoy's two names, `xds.node` and `node`: the whole as a message `envoy.config.core.v3.Node`, `id`, `cluster`, and
+    `metadata` as a whole and value by value.
     """
     values: dict[tuple[bytes, ...], bytes] = {}
+    if id or cluster or metadata:
+        struct = encode_struct(metadata)
+        values[()] = encode_message({1: id.encode(), 2: cluster.encode(), 3: struct})
     if id:
         values[b"id",] = id.encode()
     if cluster:

@@ -46,6 +46,22 @@ def read(name: str, phase: str = "request_headers", **options: Any) -> bytes | N
     return None if outcome.statuses == [Status.NOT_FOUND] else outcome.given()
 
 
+def test_the_node_as_a_whole_is_a_message() -> None:
+    """envoy.config.core.v3.Node: id, cluster, metadata as a google.protobuf.Struct."""
+    node = NodeConfig(id="n", cluster="c", metadata={"a": "b", "on": False, "none": None, "n": [1.5, {}]})
+    a = b"\x0a\x08\x0a\x01a\x12\x03\x1a\x01b"
+    on = b"\x0a\x08\x0a\x02on\x12\x02\x20\x00"
+    none = b"\x0a\x0a\x0a\x04none\x12\x02\x08\x00"
+    number = b"\x11" + struct.pack("<d", 1.5)
+    items = b"\x0a\x09" + number + b"\x0a\x02\x2a\x00"
+    n = b"\x0a\x16\x0a\x01n\x12\x11\x32\x0f" + items
+    struct_ = a + on + none + n
+    expected = b"\x0a\x01n\x12\x01c\x1a" + bytes([len(struct_)]) + struct_
+    assert read("xds.node", node=node) == read("node", node=node) == expected
+    assert read("xds.node", node=NODE) is not None
+    assert read("xds.node") is None
+
+
 @pytest.mark.parametrize("prefix", ["xds.node.", "node."])
 @pytest.mark.parametrize(
     ("name", "value"),

@@ -9,7 +9,7 @@ import pytest
 from abi import Status, decode_pairs, encode_pairs
 from host.peer import ConnectionInfo
 from tests.hostcalls.relays import OUT, REQUEST, RESPONSE, Run, exchange, expect, in_phases, run, start
-from tests.plugin.guests import GET, plugin_file
+from tests.plugin.guests import GET, answer, plugin_file, send
 
 GET_PROPERTY, SET_PROPERTY = "proxy_get_property", "proxy_set_property"
 ENDS = dict.fromkeys(["vm_start", "configure", "tick"], Status.NOT_FOUND)
@@ -87,7 +87,8 @@ def test_properties_of_headers_that_are_absent_are_not_found(name: str) -> None:
         "request.headers.missing",
         "upstream.address",
         "upstream.port",
-        "metadata",
+        "metadata.none",
+        "xds.upstream_host_metadata",
     ],
 )
 def test_what_is_unknown_or_absent_is_not_found(name: str) -> None:
@@ -124,6 +125,50 @@ def test_the_duration_is_known_at_the_end() -> None:
     duration = read("request.duration")
     assert duration is not None
     assert 0 < struct.unpack("<q", duration)[0] < 60 * 10**9
+
+
+def test_the_backends_latency_is_known_at_the_end_of_its_response() -> None:
+    """A duration, from when an upstream was got to its last byte; none for what has no upstream or is not over."""
+    steps = [
+        (phase, GET_PROPERTY, path("response.backend_latency"), OUT, OUT + 4)
+        for phase in ("request_headers", "response_headers", "response_body", "response_trailers", "log")
+    ]
+    with start(*steps) as host:
+        stream = host.http_stream(upstream=ConnectionInfo("198.51.100.1:81"))
+        send(stream)
+        answer(stream, b"first", b"second")
+        stream.close()
+        statuses = [row.result for row in host.trace(GET_PROPERTY)]
+        assert statuses == [Status.NOT_FOUND, Status.NOT_FOUND, Status.NOT_FOUND, Status.OK, Status.OK]
+        pointer, size = struct.unpack("<II", host.read_memory(OUT, 8))
+        assert 0 < struct.unpack("<q", host.read_memory(pointer, size))[0] < 60 * 10**9
+    assert read("response.backend_latency") is None  # the exchange of `run` has no upstream
+    with start(*steps) as host, host.http_stream(upstream=ConnectionInfo("198.51.100.1:81")) as stream:
+        send(stream)
+        stream.gateway_response(502)
+        stream.close()
+        assert host.trace(GET_PROPERTY)[-1].result == Status.NOT_FOUND
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(
+            (f"{group}metadata", b"")
+            for group in ("", "xds.cluster_", "xds.route_", "xds.virtual_host_", "xds.listener_")
+        ),
+        ("metadata.filter_metadata", b""),
+        ("xds.route_metadata.filter_metadata", b""),
+        ("xds.virtual_host_name", b""),
+        ("xds.filter_chain_name", b""),
+        ("xds.listener_direction", number(0)),
+        ("connection.requested_server_name", b""),
+        ("connection.mtls", b"\0"),
+    ],
+)
+def test_what_nobody_has_given_is_empty_as_in_an_envoy_without_it(name: str, value: bytes) -> None:
+    """Plugins of Istio read metadata and find none, instead of failing."""
+    assert read(name) == value
 
 
 def test_the_time_of_a_request_is_its_begin() -> None:

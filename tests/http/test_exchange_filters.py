@@ -305,6 +305,60 @@ def test_framing_and_connection_fields_are_not_the_filters_to_set(name: bytes) -
     assert b": 7\r\n" not in answer
 
 
+@pytest.mark.parametrize("value", [b"close", b"Close", b"x-a, close"])
+@pytest.mark.parametrize("body", [b"wxyz", b""])
+def test_a_filter_that_says_close_closes_the_clients_connection(value: bytes, body: bytes) -> None:
+    """K 112-6: `Connection: close` of a plugin is said to the client and done; the node's connection is not concerned."""
+    wire = Wire(filters=(Sets(response={b"connection": value}),))
+    client = wire.client()
+    client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    node = wire.accept()
+    node.received()
+    node.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+    answer = client.received()
+    assert answer.count(b"Connection: close\r\n") == 1
+    assert answer.lower().count(b"connection:") == 1
+    assert answer.endswith(b"\r\n\r\n" + body)
+    assert client.transport.closed
+    assert not node.transport.closed
+
+
+def test_a_filter_that_says_close_in_a_response_of_pieces_closes_behind_the_last() -> None:
+    """Chunked content, and a local response: the same."""
+    wire = Wire(filters=(Sets(response={b"connection": b"close"}),))
+    client = wire.client()
+    client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    node = wire.accept()
+    node.received()
+    node.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n")
+    assert b"Connection: close\r\n" in client.received()
+    assert not client.transport.closed
+    node.send(b"0\r\n\r\n")
+    assert client.received().endswith(b"0\r\n\r\n")
+    assert client.transport.closed
+
+
+@pytest.mark.parametrize("value", [b"keep-alive", b"nonsense", b"", b"closed", b"x-a"])
+def test_other_options_of_connection_are_not_the_filters_to_set(value: bytes) -> None:
+    """The connection lasts, and the wire has no such field."""
+    wire = Wire(filters=(Sets(response={b"connection": value}),))
+    client = wire.client()
+    client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    wire.accept().send(OK)
+    assert b"connection:" not in client.received().lower()
+    assert not client.transport.closed
+
+
+def test_a_node_that_closes_closes_no_client() -> None:
+    """Its Connection is its own hop's."""
+    wire = Wire(filters=(Sets(),))
+    client = wire.client()
+    client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    wire.accept().send(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 4\r\n\r\nabcd")
+    assert b"connection:" not in client.received().lower()
+    assert not client.transport.closed
+
+
 @pytest.mark.parametrize("status", [b"204", b"304"])
 def test_a_status_that_a_filter_makes_one_without_content(status: bytes) -> None:
     """The upstream's content is not sent, and the next answer is where the client looks for it."""

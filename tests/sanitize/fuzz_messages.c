@@ -98,9 +98,9 @@ static int64_t write_one(const sw_headers *headers, bool is_request, char *out, 
 /* What was judged good and then changed by a plugin is written so that the judge takes it, with the framing asked for. */
 static void write_and_judge(sw_headers *headers, bool is_request) {
     sw_client client = {.address = "10.1.2.3", .port = "8080", .address_length = 8, .port_length = 4, .tls = one_in(2)};
-    static const text values[] = {TEXT("a"), TEXT(""), TEXT("b\r\nc: d"), TEXT("7"), TEXT("\0"), TEXT("/p q"), TEXT("304"), TEXT("204"), TEXT("chunked")};
+    static const text values[] = {TEXT("a"), TEXT(""), TEXT("b\r\nc: d"), TEXT("7"), TEXT("\0"), TEXT("/p q"), TEXT("304"), TEXT("204"), TEXT("chunked"), TEXT("a, Close")};
     static const text names[] = {TEXT("x-a"), TEXT(":path"), TEXT(":method"), TEXT(":authority"), TEXT(":status"), TEXT("content-length"),
-                                 TEXT("transfer-encoding"), TEXT("te"), TEXT("upgrade"), TEXT("bad name"), TEXT(""), TEXT("x-forwarded-for")};
+                                 TEXT("transfer-encoding"), TEXT("te"), TEXT("upgrade"), TEXT("bad name"), TEXT(""), TEXT("x-forwarded-for"), TEXT("connection")};
     for (uint32_t i = chance(3); i; i--) {
         text name = PICK(names), value = PICK(values);
         sw_headers_set(headers, name.bytes, name.length, value.bytes, value.length);

@@ -11,9 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from testdata import relay
 from tests.peers.conformance.guest import RELAY, GuestCase
 
 Pieces = tuple[bytes, ...]
+
+OUT = (relay.SCRATCH, relay.SCRATCH + 4)
+"""Where a relay puts an address and a size."""
 
 ANSWER: Pieces = (b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\nX-Origin: yes\r\n\r\nhello\n",)
 CHUNKED_ANSWER: Pieces = (
@@ -467,6 +471,39 @@ PROPERTIES = (
     ),
 )
 
+GROUPS = (
+    *("metadata", "metadata.filter_metadata", "xds.cluster_metadata", "xds.route_metadata"),
+    *("xds.virtual_host_metadata", "xds.listener_metadata", "xds.listener_metadata.filter_metadata"),
+    *("xds.listener_direction", "xds.virtual_host_name", "xds.filter_chain_name"),
+    *("response.headers", "response.trailers", "response.backend_latency", "connection.mtls"),
+    *("connection.requested_server_name", "xds.upstream_host_metadata.filter_metadata"),
+)
+"""Properties that are there or not, whatever they are worth."""
+
+GROUPED = tuple(
+    relayed(
+        f"properties-groups-{phase.replace('_', '-')}",
+        *((phase, "proxy_get_property", path.replace(".", "\0").encode(), *OUT) for path in GROUPS),
+    )
+    for phase in ("request_headers", "response_headers", "log")
+)
+
+BUFFERS = tuple(
+    relayed(
+        f"buffers-{phase.replace('_', '-')}",
+        *(
+            step
+            for kind in (0, 1, 2, 3, 4, 5)  # not 8: Envoy 1.40 dies when that is written to
+            for step in (
+                (phase, "proxy_get_buffer_bytes", kind, 0, 9, *OUT),
+                *([(phase, "proxy_set_buffer_bytes", kind, 0, 0, b"x")] if kind != 4 else []),
+            )
+        ),
+        body=[b"hello"],
+    )
+    for phase in ("request_headers", "response_headers", "log", "done")
+)
+
 
 def _pause(phase: str, resume: str = "tick", **more: Any) -> dict[str, Any]:
     return {"pause": [phase], "resume": resume, "tick_period_milliseconds": 20, **more}
@@ -544,6 +581,8 @@ HTTP_CASES: tuple[Case, ...] = (
     *TRAILERS,
     *LOCAL_RESPONSES,
     *PROPERTIES,
+    *GROUPED,
+    *BUFFERS,
     *PAUSES,
     *LIFE_CYCLE,
     *TRAPS,
