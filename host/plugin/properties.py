@@ -62,8 +62,8 @@ def property_value(stream: NumberedStream, path: str) -> PropertyValue | None:
 def node_properties(id: str, cluster: str, metadata: dict[str, Any]) -> bytes:
     """Return what plugins read of the gateway's node, as pairs of path and value.
 
-    Under Envoy's two names, `xds.node` and `node`: the whole as a message `envoy.config.core.v3.Node`, `id`, `cluster`, and
-    `metadata` as a whole and value by value.
+    Under Envoy's two names, `xds.node` and `node`: the whole as a message `envoy.config.core.v3.Node`, `id`, `cluster`,
+    and `metadata` as a whole and value by value.
     """
     values: dict[tuple[bytes, ...], bytes] = {}
     if id or cluster or metadata:
