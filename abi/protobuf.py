@@ -106,6 +106,8 @@ def iterate_fields(data: bytes) -> Iterator[tuple[int, Value]]:
 
 
 def _read_varint(data: bytes, at: int) -> tuple[int, int]:
+    if at < len(data) and (value := data[at]) < 0x80:  # nearly every one
+        return value, at + 1
     value = 0
     for shift in range(0, 70, 7):
         if at >= len(data):

@@ -101,3 +101,8 @@ class HeaderMap:
     def _value(self, index: int) -> bytes:
         text = lib.sw_headers_value(self.pointer, index, self._length)
         return bytes(ffi.unpack(text, self._length[0]))
+
+
+def is_valid_field(name: bytes, value: bytes) -> bool:
+    """Whether RFC 9110 (section 5) allows a field with this name and this value."""
+    return bool(lib.sw_is_valid_field(name, len(name), value, len(value)))

@@ -26,6 +26,7 @@ _GATEWAY = (
     "wasm",
     "python",
     "ext-plugin",
+    "kong",
     "response_order",
     "shadow_report",
     "workers",

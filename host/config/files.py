@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from host.config.document import Document, Node
+from host.config.kong.section import with_environment
 from host.config.model import Admin, Config, Place
 from host.config.parse import parse
 from host.config.references import check, declared_plugins
@@ -148,6 +149,7 @@ class _Examined:
 
     def __init__(self, documents: Documents) -> None:
         gateway, resources = self._gateway, self._resources = documents.gateway, documents.resources
+        with_environment(gateway)
         declared = {name for _, name, _ in declared_plugins(gateway)}
         if gateway is resources:
             parts = [validate(gateway, Whole, declared)]

@@ -17,6 +17,7 @@ from pydantic_core import PydanticCustomError
 
 from host.config.apisix_plugins import APISIX_PLUGINS
 from host.config.document import Document, escape
+from host.config.kong.section import check_section, plugin_names
 from host.config.runner_values import RUNNER_PLUGINS
 from host.config.schema.scalars import parse_id
 from host.errors import Problem
@@ -39,14 +40,16 @@ SOURCES: Final = {
 
 
 def declared_plugins(document: Document) -> Iterator[tuple[str, str, Place]]:
-    """Yield the kind (`wasm`, `python`, `ext-plugin`), name and place of each plugin that the document declares; those
-    of runners are always there."""
+    """Yield the kind (`wasm`, `python`, `kong`, `ext-plugin`), name and place of each plugin that the document
+    declares; those of runners are always there."""
     for runner_plugin in RUNNER_PLUGINS:
         yield "ext-plugin", runner_plugin, ("ext-plugin",)
     for kind in ("wasm", "python"):
         for index, entry in _entries(_get(document.root.value, kind), "plugins"):
             if isinstance(name := entry.get("name"), str):
                 yield kind, name, (kind, "plugins", index, "name")
+    for name in plugin_names(document):
+        yield "kong", name, ("kong", "plugins")
 
 
 def check(gateway: Document, resources: Document) -> Iterator[Problem]:
@@ -54,8 +57,10 @@ def check(gateway: Document, resources: Document) -> Iterator[Problem]:
     kinds: dict[str, str] = {}
     for kind, name, place in declared_plugins(gateway):
         if name in kinds:
-            yield gateway.problem(place, f"another plugin is named {escape(name, 60)!r} already")
+            elsewhere = f", in {kinds[name]}.plugins" if kinds[name] != kind else ""
+            yield gateway.problem(place, f"another plugin is named {escape(name, 60)!r} already{elsewhere}")
         kinds.setdefault(name, kind)
+    yield from check_section(gateway)
     yield from _check_workers(gateway)
     yield from _check_code(gateway)
     yield from _check_trusted(gateway)
@@ -262,6 +267,8 @@ def _check_uses(resources: Document, kinds: dict[str, str]) -> Iterator[Problem]
                 place = (key, index, "plugins", name)
                 if name not in kinds:
                     yield resources.problem(place, _unknown_plugin(name, kinds))
+                elif isinstance(use, dict) and "config" in use and (reason := _misplaced(kinds[name], use)):
+                    yield resources.problem((*place, "config"), reason)
                 elif (
                     kinds[name] == "wasm"
                     and isinstance(use, dict)
@@ -318,7 +325,15 @@ def _unknown_plugin(name: str, kinds: dict[str, str]) -> str:
         return f"known to APISIX, not served by Sluiceway: plugin {name}"
     declared = sorted(own for own, kind in kinds.items() if kind != "ext-plugin")
     near = _nearest(name, kinds) or f"; declared: {', '.join(map(repr, declared[:10])) or 'none'}"
-    return f"no plugin of this name is declared under wasm.plugins or python.plugins{near}"
+    places = "wasm.plugins or python.plugins" + (" or kong.plugins" if "kong" in kinds.values() else "")
+    return f"no plugin of this name is declared under {places}{near}"
+
+
+def _misplaced(kind: str, use: dict[str, Any]) -> str:
+    """Why `config`, which is Kong's name of `conf`, does not belong into the use."""
+    if kind != "kong":
+        return f"is for plugins of Kong's plugin servers; this is one of {kind}.plugins: use 'conf'"
+    return "stands beside 'conf': give one of them" if "conf" in use else ""
 
 
 def _disabled(use: dict[str, Any]) -> bool:

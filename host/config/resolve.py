@@ -10,6 +10,7 @@ from pathlib import Path
 
 from host.config import model
 from host.config import stores as model_stores
+from host.config.kong.servers import Surroundings, plugins_of, processes_of, servers_of
 from host.config.process_values import parse_envs
 from host.config.resolve_admin import admin
 from host.config.resolve_plugins import PlaceOf, python_plugins, wasm_plugins, wasm_services
@@ -28,6 +29,8 @@ def resolve(
     nginx = gateway.nginx_config
     trusted = _trusted(gateway.apisix.ssl, folder)
     routes = Routes(resources, trusted, resources_place)
+    envs = parse_envs(nginx.envs)
+    servers = servers_of(gateway.kong, Surroundings(folder, *envs), gateway_place)
     workers = gateway.workers if gateway.workers is not None else nginx.worker_processes
     return model.Config(
         listen=_listen(gateway.apisix) if gateway.apisix.proxy_mode != "stream" else (),
@@ -46,8 +49,12 @@ def resolve(
         shadow_report=folder / gateway.shadow_report if gateway.shadow_report else None,
         plugins=wasm_plugins(gateway.wasm, folder, trusted, gateway_place)
         + python_plugins(gateway.python, folder, gateway_place)
-        + runner_plugins(gateway.ext_plugin, folder, gateway_place),
-        processes=tuple(runner_processes(gateway.ext_plugin, folder, *parse_envs(nginx.envs))),
+        + runner_plugins(gateway.ext_plugin, folder, gateway_place)
+        + plugins_of(gateway.kong, servers, gateway.node.id, (), gateway_place),
+        processes=(
+            *runner_processes(gateway.ext_plugin, folder, *envs),
+            *processes_of(gateway.kong, servers),
+        ),
         wasm_services=wasm_services(gateway.wasm, gateway_place),
         stores=_stores(gateway.wasm.stores, folder),
         foreign_functions=tuple(

@@ -36,7 +36,7 @@ def merged_uses(place_of: PlaceOf, *layers: Layer) -> tuple[model.PluginUse, ...
             use.meta.shadow,
             model.PluginUse(
                 name=name,
-                configuration=(use.conf or b"") if isinstance(use, Use) else runner_use(use),
+                configuration=(use.conf or use.config or b"") if isinstance(use, Use) else runner_use(use),
                 scope=scope,
                 priority=use.meta.priority,
                 access_logger=isinstance(use, Use) and use.access_logger,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
-from typing import Final, cast
+from typing import Final, Protocol, cast
 
 from host.errors import ConnectionLost
 from host.external.generation import Generation
@@ -14,8 +14,19 @@ HIGH_WATER: Final = 256 * 1024
 """Bytes that nobody has asked for, beyond which no more are read."""
 
 
+class Receiver(Protocol):
+    """Who takes what comes on a connection as it comes, instead of reading it."""
+
+    def received(self, data: bytes) -> None:
+        """The peer has sent this."""
+
+    def lost(self) -> None:
+        """Nothing comes any more."""
+
+
 class PeerConnection(asyncio.Protocol):
-    """`is_closed`: nothing comes any more. `exchanges`: how often it was taken from its pool."""
+    """`receiver`: who takes what comes, if somebody does; it stays with the connection over its exchanges.
+    `is_closed`: nothing comes any more. `exchanges`: how often it was taken from its pool."""
 
     def __init__(
         self, generation: Generation, own: socket.socket, on_lost: Callable[[PeerConnection], None]
@@ -23,6 +34,7 @@ class PeerConnection(asyncio.Protocol):
         self.generation = generation
         self.is_closed = False
         self.exchanges = 0
+        self.receiver: Receiver | None = None
         self.idle_since = 0.0
         self._socket = own
         self._on_lost = on_lost
@@ -42,6 +54,9 @@ class PeerConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """The peer has sent this."""
+        if self.receiver is not None:
+            self.receiver.received(data)
+            return
         self._buffer += data
         if len(self._buffer) >= self._wanted:
             self._wake()
@@ -71,6 +86,8 @@ class PeerConnection(asyncio.Protocol):
     def _lose(self) -> None:
         if not self.is_closed:
             self.is_closed = True
+            if self.receiver is not None:
+                self.receiver.lost()
             self._wake()
             self.resume_writing()
             self._on_lost(self)

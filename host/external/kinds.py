@@ -6,11 +6,18 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
 from host.config import Config, ExternalPlugin, PluginUse
+from host.config.kong_values import KongPlugin
 from host.config.runner_values import RunnerPlugin
 from host.config.tyk_values import TykApi
 from host.external.kind import Failure, Kind, Loaded, Part, Services
 
 Makers = Mapping[type[ExternalPlugin], Callable[[Services], Kind]]
+
+
+def _kong(services: Services) -> Kind:
+    from host.external.kong.kind import KongKind
+
+    return KongKind(services)
 
 
 def _runners(services: Services) -> Kind:
@@ -25,7 +32,7 @@ def _tyk_api(_: Services) -> Kind:
     return ApiKind()
 
 
-KINDS: Makers = MappingProxyType({RunnerPlugin: _runners, TykApi: _tyk_api})
+KINDS: Makers = MappingProxyType({KongPlugin: _kong, RunnerPlugin: _runners, TykApi: _tyk_api})
 """By the type of the plugins' entries."""
 
 

@@ -290,7 +290,7 @@ GATEWAY = [
     (
         "wasm: {plugins: [{name: a, priority: 1, file: hdr.wasm}]}\n"
         "python: {plugins: [{name: a, priority: 1, class: 'm:C'}]}",
-        ["c.yaml:2: python.plugins[0].name: another plugin is named 'a' already"],
+        ["c.yaml:2: python.plugins[0].name: another plugin is named 'a' already, in wasm.plugins"],
     ),
 ]
 

@@ -11,6 +11,7 @@ from host.config.schema.base import Strict, by_form, words
 from host.config.schema.callouts import Callouts
 from host.config.schema.code import PluginCode
 from host.config.schema.ext_plugin import ExtPlugin
+from host.config.schema.kong import Kong
 from host.config.schema.observability import Node, PluginAttributes, StatsConfig
 from host.config.schema.scalars import (
     Duration,
@@ -387,6 +388,7 @@ class Gateway(Strict):
     nginx_config: Nginx = Field(default=Nginx(), description="Processes, limits and timeouts.")
     wasm: Wasm = Field(default=Wasm(), description="Plugins in WebAssembly.")
     python: Python = Field(default=Python(), description="Plugins in Python.")
+    kong: Kong = Field(default=Kong(), description="Kong's plugin servers: see [kong.md](kong.md).")
     shadow_report: str | None = Field(
         default=None, description="File that takes what shadows do otherwise: see docs/shadow.md."
     )

@@ -169,6 +169,12 @@ def parse_conf(value: Any) -> bytes:
     )
 
 
+def _kong_conf(value: Any) -> bytes:
+    if not isinstance(value, dict):
+        raise bad_value(f"expected a mapping, got {describe(value)}")
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+
+
 def _kind(value: Any) -> str:
     return "text" if isinstance(value, str) else "mapping"
 
@@ -223,6 +229,7 @@ Host = Annotated[str, BeforeValidator(parse_host), WithJsonSchema({"type": "stri
 IpNetwork = Annotated[str, BeforeValidator(parse_network), WithJsonSchema({"type": "string"})]
 NodeAddress = Annotated[str, BeforeValidator(_node_address)]
 Conf = Annotated[bytes, BeforeValidator(parse_conf), WithJsonSchema(_CONF)]
+KongConf = Annotated[bytes, BeforeValidator(_kong_conf), WithJsonSchema({"type": "object"})]
 Workers = Annotated[int, BeforeValidator(parse_workers), WithJsonSchema(_WORKERS)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Weight = Annotated[int, Field(ge=0, le=2**31 - 1)]

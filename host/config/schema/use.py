@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from host.config.schema.base import Strict
-from host.config.schema.scalars import Conf, Name, PositiveDuration, Priority
+from host.config.schema.scalars import Conf, KongConf, Name, PositiveDuration, Priority
 
 
 class Shadow(Strict):
@@ -45,6 +45,9 @@ class Use(Strict):
     conf: Conf | None = Field(
         default=None,
         description="What `proxy_on_configure` reads: a text byte for byte, a mapping as compact JSON.",
+    )
+    config: KongConf | None = Field(
+        default=None, description="Kong's name of `conf`, for plugins of Kong's plugin servers."
     )
     disable: bool = Field(
         default=False, description="Leave the plugin out here, also one that a service enables."

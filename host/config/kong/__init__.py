@@ -1,0 +1,1 @@
+"""What is Kong's in a configuration: the section `kong`, and files in its declarative format."""

@@ -1,0 +1,92 @@
+"""The instances that one plugin server has for us: one for each plugin, configuration and place where that is written.
+
+Their numbers count from the start again when the server is started anew, so each is kept under the run of the server
+that gave it and is never used with another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from host.external.generation import Generation
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceKey:
+    """What an instance is for. `configuration`: JSON, an object. `scope`: as `PluginUse` has it."""
+
+    plugin: str
+    scope: str
+    configuration: bytes
+
+
+class Instances:
+    """Numbers of instances, each asked for once."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[tuple[Generation, InstanceKey], int] = {}
+        self._starting: dict[tuple[Generation, InstanceKey], asyncio.Future[int]] = {}
+        self._holders: Counter[InstanceKey] = Counter()
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def hold(self, key: InstanceKey) -> None:
+        """Somebody may use the instance."""
+        self._holders[key] += 1
+
+    def let_go(self, key: InstanceKey) -> list[tuple[Generation, int]]:
+        """Somebody will not any more; returns the instances that nobody will."""
+        self._holders[key] -= 1
+        if self._holders[key] > 0:
+            return []
+        del self._holders[key]
+        found = [each for each in self._numbers if each[1] == key]
+        return [(each[0], self._numbers.pop(each)) for each in found]
+
+    def known(self, generation: Generation, key: InstanceKey) -> int | None:
+        """Return the number in this run of the server, None when there is none yet."""
+        return self._numbers.get((generation, key))
+
+    def forget(self, generation: Generation, key: InstanceKey, number: int) -> None:
+        """The server does not know this instance."""
+        if self._numbers.get((generation, key)) == number:
+            del self._numbers[generation, key]
+
+    def forget_others(self, generation: Generation) -> None:
+        """The server was started anew: what other runs have given is void."""
+        for each in [each for each in self._numbers if each[0] != generation]:
+            del self._numbers[each]
+
+    async def number(
+        self, generation: Generation, key: InstanceKey, start: Callable[[], Awaitable[int]]
+    ) -> int:
+        """Return the number in this run of the server; whoever comes first starts the instance, others wait.
+
+        `start` raises PluginServerError, which whoever waits gets too.
+        """
+        number = self._numbers.get((generation, key))
+        if number is not None:
+            return number
+        pending = self._starting.get((generation, key))
+        if pending is not None:
+            return await asyncio.shield(pending)
+        pending = self._starting[generation, key] = asyncio.get_running_loop().create_future()
+        pending.add_done_callback(lambda done: done.cancelled() or done.exception())  # nobody may wait
+        try:
+            number = await start()
+        except Exception as error:
+            pending.set_exception(error)
+            raise
+        except BaseException:
+            pending.cancel()  # the exchange ended; who waits starts over
+            raise
+        else:
+            self._numbers[generation, key] = number
+            pending.set_result(number)
+            return number
+        finally:
+            del self._starting[generation, key]
