@@ -27,6 +27,7 @@ KEPT_LINES: Final = 20
 
 _LOOK_AGAIN = 0.02  # seconds
 _TELL_DROPPED = 1.0
+_ACCEPTS = 1 << 16  # <linux/net.h>: __SO_ACCEPTCON
 
 
 class ManagedProcess:
@@ -149,7 +150,7 @@ class ManagedProcess:
         await child.started
         if not child.pid:
             return
-        while self.spec.socket is not None and _identity(self.spec.socket) in (None, before):  # noqa: ASYNC110
+        while self.spec.socket is not None and not is_listening(self.spec.socket, before):  # noqa: ASYNC110
             await asyncio.sleep(_LOOK_AGAIN)  # nothing tells that a socket is there
         self._up.set()
         self.publish()
@@ -203,6 +204,23 @@ def how(status: int) -> str:
     with contextlib.suppress(ValueError):
         return f"signal {signal.Signals(-status).name}"
     return f"signal {-status}"
+
+
+def is_listening(path: str, before: tuple[int, ...] | None) -> bool:
+    """Whether somebody listens on a socket that is there now; not on the one that was there `before`.
+
+    The kernel is asked: a connection, to see, would be one that the process has to do with.
+    """
+    if _identity(path) in (None, before):
+        return False
+    try:
+        text = Path("/proc/net/unix").read_text()
+    except OSError:
+        return True
+    # The path is as the process gave it, which may have been a relative one.
+    name = os.path.basename(path)
+    flags = [int(line.split(None, 4)[3], 16) for line in text.splitlines() if line.endswith(name)]
+    return not flags or any(each & _ACCEPTS for each in flags)
 
 
 def _identity(path: str | None) -> tuple[int, ...] | None:

@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -15,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from host.external.child import launch
-from host.external.process import ManagedProcess
+from host.external.process import ManagedProcess, is_listening
 from host.metrics.table import MetricsTable
 from tests.external.peers import (
     GRANDCHILD,
@@ -271,6 +272,22 @@ def test_it_is_up_when_its_socket_is_there(tmp_path: Path) -> None:
             assert await process.wait_until_up(20)
 
     run(test())
+
+
+def test_a_socket_that_is_bound_is_not_yet_listened_on(tmp_path: Path) -> None:
+    """Who connects in between is refused; and nobody connects to find out."""
+    path = str(tmp_path / "peer.sock")
+    assert not is_listening(path, None)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        assert not is_listening(path, None)
+        listener.listen()
+        assert is_listening(path, None)
+        found = os.stat(path)
+        assert not is_listening(path, (found.st_dev, found.st_ino, found.st_ctime_ns))
+        listener.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            listener.accept()
 
 
 def test_a_wait_ends_with_the_first_failure(tmp_path: Path) -> None:
