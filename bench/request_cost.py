@@ -29,13 +29,14 @@ from bench.load.servers import (
 )
 from host.callouts import Callouts
 from host.chain import Filter, FilterChain
-from host.exchange import Exchange, Route
+from host.exchange import AccessLog, Exchange, Route
 from host.filters.python import PythonFilterAdapter
 from host.filters.wasm import WasmFilter
 from host.http.deadlines import Deadlines
 from host.http.downstream import Downstream
 from host.http.server import Server
 from host.http.settings import HttpSettings
+from host.log.format import DEFAULT
 from host.plugin.callouts import HttpCall
 from host.plugin.plugin import Key, Plugin, PluginSettings
 from host.plugin.services import CallInFlight
@@ -129,9 +130,14 @@ class Calls(ManualServices):
 
 
 class Gateway:
-    """One route to one node, and clients that ask in turn. `calls`: a filter asks the node, too, for each request."""
+    """One route to one node, and clients that ask in turn. `calls`: a filter asks the node, too, for each request.
 
-    def __init__(self, filters: Sequence[Filter], calls: Calls | None = None) -> None:
+    `log`: of accesses.
+    """
+
+    def __init__(
+        self, filters: Sequence[Filter], calls: Calls | None = None, log: AccessLog | None = None
+    ) -> None:
         self._nodes = Nodes()
         self._answers = 1 if calls is None else 2
         deadlines = Deadlines(time.monotonic)
@@ -144,7 +150,11 @@ class Gateway:
             return router.match(*exchange.target)
 
         endless = HttpSettings(max_requests=1 << 60)
-        self._server = Server(lambda downstream: Exchange(downstream, match), deadlines, endless)
+        self._server = Server(
+            lambda downstream: Exchange(downstream, match, log.new_record() if log is not None else None),
+            deadlines,
+            endless,
+        )
         self._upstream._keepalive_requests = 1 << 60
         self._clients = [Downstream(self._server) for _ in range(CONNECTIONS)]
         for client in self._clients:
@@ -204,12 +214,20 @@ def calling() -> Gateway:
     return Gateway([plugin_filter(CALLOUT_PLUGIN, CALLOUT_CONFIGURATION, services=calls)], calls)
 
 
+class NoFile:
+    """Where the lines of an access log go."""
+
+    def write(self, line: bytes) -> None:
+        assert line
+
+
 GATEWAYS: dict[str, Callable[[], Gateway]] = {
     "bare": lambda: Gateway([]),
     "TinyGo": lambda: Gateway(tinygo(1)),
     "native": lambda: Gateway([PythonFilterAdapter(CustomResponseHeader(HEADER_CONFIGURATION.encode()))]),
     "TinyGo x8": lambda: Gateway(tinygo(8)),
     "with a call": calling,
+    "access log": lambda: Gateway([], log=AccessLog(DEFAULT, "default", NoFile())),
     "Go": lambda: Gateway([plugin_filter(GO_PLUGIN, "{}")]),
 }
 

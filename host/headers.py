@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from host import hot
 from host._core import ffi, lib
-
-_get, _unpack = lib.sw_headers_get, ffi.unpack
 
 
 class HeaderMap:
@@ -22,11 +21,12 @@ class HeaderMap:
     and keeps `owner` alive.
     """
 
-    __slots__ = ("_length", "_owner", "pointer")
+    __slots__ = ("_handle", "_length", "_owner", "pointer")
 
     def __init__(self, pairs: Iterable[tuple[bytes, bytes]] = ()) -> None:
         self.pointer = ffi.gc(lib.sw_headers_new(), lib.sw_headers_delete)
         self._owner: Any = None
+        self._handle: hot.Capsule = None
         self._length = ffi.new("size_t *")
         for name, value in pairs:
             self.add(name, value)
@@ -35,14 +35,19 @@ class HeaderMap:
     def view(cls, pointer: Any, owner: Any) -> HeaderMap:
         """Return a map over the `sw_headers *` that belongs to `owner`."""
         self = cls.__new__(cls)
-        self.pointer, self._owner = pointer, owner
+        self.pointer, self._owner, self._handle = pointer, owner, None
         self._length = ffi.new("size_t *")
         return self
 
     def get(self, name: bytes, default: bytes | None = None) -> bytes | None:
         """Return the first value of the name, whatever its case."""
-        text = _get(self.pointer, name, len(name), self._length)
-        return _unpack(text, self._length[0]) if text else default
+        value = hot.header(self._handle or self._new_handle(), name)
+        return default if value is None else value
+
+    def _new_handle(self) -> hot.Capsule:
+        """Most maps are of streams, and live long; a capsule costs as much as some calls of cffi."""
+        self._handle = handle = hot.capsule(self.pointer)
+        return handle
 
     def get_all(self, name: bytes) -> list[bytes]:
         """Return all values of the name in order."""

@@ -37,6 +37,9 @@ def capsule(pointer: Any) -> Capsule:
     )
 
 
+header: Callable[[Capsule, bytes], bytes | None] = _hot.header
+"""(sw_headers, name): the first value of that name, whatever its case."""
+
 judge_request: Callable[[Capsule, Capsule, bytes, int], tuple[int, Target]] = _hot.judge_request
 """(sw_judge, sw_headers, data, at): the head as core/message.h says, and its target if it is good."""
 

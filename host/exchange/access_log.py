@@ -17,7 +17,7 @@ from host.stream import HttpStream
 
 Escape = Literal["default", "json"]
 
-_PLAIN = re.compile(rb"[ !#-\[\]-~]*")
+_PLAIN = bytes(code for code in range(0x20, 0x7F) if code not in b'"\\')
 _UNSAFE = re.compile(rb"[^ !#-\[\]-~]")
 
 
@@ -54,9 +54,7 @@ class AccessLog:
         """Write the line of an exchange that ends."""
         missing = self._missing
         values = [source(record, stream) or missing for source in self._sources]
-        if not _PLAIN.fullmatch(
-            b"".join(values)
-        ):  # most are, and one look at all is cheaper than one at each
+        if b"".join(values).translate(None, _PLAIN):  # a look at all is cheaper than one at each
             values = list(map(self._escaped, values))
         self._sink.write(self._template % tuple(values))
 

@@ -31,6 +31,28 @@ def source_of(variable: Variable) -> Source:
     return _SOURCES[variable.name]
 
 
+# --- what comes again and again: small numbers, and the addresses of clients and nodes
+
+
+@functools.lru_cache(maxsize=4096)
+def _number(number: int) -> bytes:
+    return b"%d" % number
+
+
+@functools.lru_cache(maxsize=4096)
+def _milliseconds(number: int) -> bytes:
+    return b"%d.%03d" % divmod(number, 1000)
+
+
+def _seconds(seconds: float) -> bytes:
+    return _milliseconds(round(seconds * 1000))
+
+
+@functools.lru_cache(maxsize=4096)
+def _address(text: str) -> bytes:
+    return text.rpartition(":")[0].strip("[]").encode()
+
+
 # --- of the exchange: what peers and filters say
 
 
@@ -43,7 +65,7 @@ def _authority(_: Record, stream: HttpStream) -> bytes | None:
 
 
 def _request(record: Record, _: HttpStream) -> bytes | None:
-    return b"%b %b %b" % (record.method, record.path, _protocol(record)) if record.method else None
+    return b" ".join((record.method, record.path, _protocol(record))) if record.method else None
 
 
 def _host(record: Record, stream: HttpStream) -> bytes | None:
@@ -53,8 +75,8 @@ def _host(record: Record, stream: HttpStream) -> bytes | None:
 
 def _user(_: Record, stream: HttpStream) -> bytes | None:
     """The user of Basic authentication (RFC 7617)."""
-    given = stream.request_headers.get(b"authorization") or b""
-    if given[:6].lower() != b"basic ":
+    given = stream.request_headers.get(b"authorization")
+    if given is None or given[:6].lower() != b"basic ":
         return None
     try:
         return base64.b64decode(given[6:]).partition(b":")[0]
@@ -64,6 +86,18 @@ def _user(_: Record, stream: HttpStream) -> bytes | None:
 
 def _upstream_host(record: Record, stream: HttpStream) -> bytes | None:
     return (record.attempts[-1].node.host or _authority(record, stream)) if record.attempts else None
+
+
+def _of_attempts(text: Callable[[Attempt], bytes]) -> Source:
+    """As nginx: one for each node that was tried."""
+
+    def source(record: Record, _: HttpStream) -> bytes | None:
+        attempts = record.attempts
+        if len(attempts) == 1:
+            return text(attempts[0])
+        return b", ".join(map(text, attempts)) if attempts else None
+
+    return source
 
 
 _OF_THE_EXCHANGE: Final[dict[str, Source]] = {
@@ -87,20 +121,10 @@ _OF_THE_EXCHANGE: Final[dict[str, Source]] = {
     "upstream_host": _upstream_host,
     "upstream_uri": lambda record, stream: _path(record, stream) if record.attempts else None,
     "upstream_scheme": lambda record, _: b"http" if record.attempts else None,
-    "upstream_addr": lambda record, _: _joined(record, lambda attempt: attempt.address),
-    "upstream_status": lambda record, _: _joined(record, lambda attempt: str(attempt.status or "-")),
-    "upstream_response_time": lambda record, _: _joined(
-        record, lambda attempt: f"{attempt.seconds or 0.0:.3f}"
-    ),
+    "upstream_addr": _of_attempts(lambda attempt: attempt.address.encode()),
+    "upstream_status": _of_attempts(lambda attempt: _number(attempt.status) if attempt.status else b"-"),
+    "upstream_response_time": _of_attempts(lambda attempt: _seconds(attempt.seconds or 0.0)),
 }
-
-
-def _joined(record: Record, text: Callable[[Attempt], str]) -> bytes | None:
-    """As nginx: one for each node that was tried."""
-    attempts = record.attempts
-    if len(attempts) == 1:
-        return text(attempts[0]).encode()
-    return ", ".join(map(text, attempts)).encode() if attempts else None
 
 
 def _request_field(member: str) -> Source:
@@ -165,10 +189,6 @@ def _protocol(record: Record) -> bytes:
     return b"HTTP/1.0" if record.head & HTTP_1_0 else b"HTTP/1.1"
 
 
-def _address(text: str) -> bytes:
-    return text.rpartition(":")[0].strip("[]").encode()
-
-
 def _port(text: str) -> bytes:
     return text.rpartition(":")[2].encode()
 
@@ -219,9 +239,9 @@ _OF_THE_GATEWAY: Final[dict[str, Source]] = {
     "server_port": lambda record, _: _port(record.info.destination_address),
     "scheme": lambda _, __: b"http",
     "server_protocol": lambda record, _: _protocol(record),
-    "status": lambda record, _: b"%d" % record.status,
-    "body_bytes_sent": lambda record, _: b"0" if record.head & HEAD_METHOD else b"%d" % record.content_bytes,
-    "request_time": lambda record, _: f"{time.monotonic() - record.began:.3f}".encode(),
+    "status": lambda record, _: _number(record.status),
+    "body_bytes_sent": lambda record, _: b"0" if record.head & HEAD_METHOD else _number(record.content_bytes),
+    "request_time": lambda record, _: _seconds(time.monotonic() - record.began),
     "connection": lambda record, _: b"%d" % record.info.id,
     "connection_requests": lambda record, _: b"%d" % record.number,
     "msec": lambda _, __: f"{time.time():.3f}".encode(),

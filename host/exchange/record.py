@@ -72,7 +72,7 @@ class Record:
 
     def try_node(self, node: NodeState) -> None:
         """A node is asked, or a connection to it is being made."""
-        self.attempts.append(Attempt(node, f"{node.node.host}:{node.node.port}", time.monotonic()))
+        self.attempts.append(Attempt(node, node.address, time.monotonic()))
 
     def connected(self, info: ConnectionInfo) -> None:
         """The node's address is known."""

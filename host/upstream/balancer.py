@@ -23,11 +23,12 @@ class Node:
 class NodeState:
     """A node with what is known of it: its idle connections, and until when it is passed over."""
 
-    __slots__ = ("authority", "current", "down_until", "host", "idle", "node")
+    __slots__ = ("address", "authority", "current", "down_until", "host", "idle", "node")
 
     def __init__(self, node: Node, default_port: int) -> None:
         self.node = node
         host = f"[{node.host}]" if ":" in node.host else node.host
+        self.address = f"{node.host}:{node.port}"
         self.authority = (host if node.port == default_port else f"{host}:{node.port}").encode()
         self.host = b""  # what Host it gets; empty = the client's
         self.current = 0

@@ -136,6 +136,19 @@ static PyObject *set_upstream(PyObject *self, PyObject *const *arguments, Py_ssi
     Py_RETURN_NONE;
 }
 
+/* (headers, name): the first value, or None */
+static PyObject *header(PyObject *self, PyObject *const *arguments, Py_ssize_t count) {
+    if (!sw_hot_takes("header", count, 2)) return NULL;
+    const sw_headers *headers = PyCapsule_GetPointer(arguments[0], "sw_headers");
+    char *name;
+    Py_ssize_t name_length;
+    if (!headers || PyBytes_AsStringAndSize(arguments[1], &name, &name_length)) return NULL;
+    size_t length;
+    const char *value = sw_headers_get(headers, name, (size_t)name_length, &length);
+    if (!value) Py_RETURN_NONE;
+    return PyBytes_FromStringAndSize(value, (Py_ssize_t)length);
+}
+
 /* (stream): flags */
 static PyObject *close_stream(PyObject *self, PyObject *argument) {
     sw_stream *stream = stream_of(argument);
@@ -145,6 +158,7 @@ static PyObject *close_stream(PyObject *self, PyObject *argument) {
 #define FAST(name, function) {#name, (PyCFunction)(void (*)(void))function, METH_FASTCALL, NULL}
 static PyMethodDef methods[] = {
     FAST(capsule, capsule),
+    FAST(header, header),
     FAST(judge_request, judge_request),
     FAST(judge_response, judge_response),
     FAST(pass_request, pass_request),
