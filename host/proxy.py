@@ -140,6 +140,8 @@ class Proxy:
         admin = self.config.admin
         if self._admin is not None and admin is not None and admin.listen is None:
             self._around.rules = (admin_rule(admin_route(self._admin, admin.allow, deadlines)),)
+        elif self._admin is None and admin is not None:
+            logger.warning("the Admin API is not served: that is for a gateway of its own (sluiceway run)")
         try:
             serves_metrics = self.config.prometheus is not None and self._metrics is None
             self._reporting = Reporting(self._services, self._log, self.config.prometheus, serves_metrics)
@@ -406,7 +408,9 @@ def check(config: Config, look: Callable[[Assembly], None] = lambda assembly: No
 
     `look` is shown what was made of it.
     """
-    config = dataclasses.replace(config, listen=(), stream_listen=(), prometheus=None, access_log=None)
+    config = dataclasses.replace(
+        config, listen=(), stream_listen=(), prometheus=None, access_log=None, admin=None
+    )
 
     async def run() -> list[Problem]:
         async with Proxy(config) as proxy:

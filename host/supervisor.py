@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from host import config as configs
 from host import log as logs
-from host.admin.messages import AdminAnswer, AdminRequest
+from host.admin.messages import AdminAnswer, AdminRequest, NotNow
 from host.config import Config, Listen
 from host.errors import ConfigError
 from host.external.processes import Processes
@@ -42,8 +42,8 @@ logger = logging.getLogger("sluiceway")
 def serve(source: Path | Config, listen: Listen | None = None, workers: int | None = None) -> int:
     """Serve a configuration file, or a Config, until told to stop; returns the exit status.
 
-    `listen` and `workers` take the place of what the configuration says. Raises ConfigError for a file that cannot be
-    used, ListenError when an address cannot be listened on.
+    `listen` and `workers` take the place of what the configuration says. The Admin API is served over files alone.
+    Raises ConfigError for a file that cannot be used, ListenError when an address cannot be listened on.
     """
 
     def adapt(loaded: Config) -> Config:
@@ -55,9 +55,10 @@ def serve(source: Path | Config, listen: Listen | None = None, workers: int | No
         return adapt(configs.load(source) if isinstance(source, Path) else source)
 
     _open_standard_streams()
-    resources = _resources(source, adapt) if isinstance(source, Path) else None
-    first = resources.first() if resources is not None else None
-    config = first.config if first is not None else load()
+    if isinstance(source, Path):
+        config, resources, first = _read(source, adapt)
+    else:
+        config, resources, first = adapt(dataclasses.replace(source, admin=None)), None, None
     log = logs.setup(config.log.level, config.log.format)
     try:
         return asyncio.run(Supervisor(config, load, resources, first).run())
@@ -65,15 +66,19 @@ def serve(source: Path | Config, listen: Listen | None = None, workers: int | No
         log.flush()
 
 
-def _resources(path: Path, adapt: Callable[[Config], Config]) -> Resources | None:
-    """Return what the Admin API changes, None where it is not served."""
+def _read(path: Path, adapt: Callable[[Config], Config]) -> tuple[Config, Resources | None, Proposal | None]:
+    """Return the configuration of the files, and where the Admin API is served what it changes, and how that begins."""
     # Reading takes libraries that nobody needs who is given a Config.
     from host.admin.resources import Resources
-    from host.config.files import admin_of, read
+    from host.config.files import admin_of, make, read
 
     documents = read(path)
-    admin = admin_of(documents)
-    return None if admin is None else Resources(path, documents, admin.store, adapt)
+    settings = admin_of(documents)
+    if settings is None:
+        return adapt(make(documents)), None, None
+    resources = Resources(path, documents, settings.store, adapt)
+    first = resources.first()
+    return first.config, resources, first
 
 
 def _open_standard_streams() -> None:
@@ -253,10 +258,12 @@ class Supervisor:
                     logger.info("reloaded", extra={"fields": {"worker": workplace.number}})
 
     async def _change(self, proposal: Proposal) -> list[str]:
-        """Have the Admin API's proposal served; returns why it is not."""
-        if self.stopping.is_set():
-            return ["the gateway is stopping"]
-        return await self._rollout.change(proposal.config)
+        """Have the Admin API's proposal served; returns why it is not. Raises NotNow."""
+        if not self.stopping.is_set():
+            problems = await self._rollout.change(proposal.config)
+            if not (problems and self.stopping.is_set()):  # else they are that workers have ended
+                return problems
+        raise NotNow("the gateway is stopping")
 
     def _on_reopen(self) -> None:
         for each in self.workplaces:

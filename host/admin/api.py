@@ -14,7 +14,7 @@ from typing import Any, Final
 from urllib.parse import parse_qs
 
 from host.admin.access import Keys
-from host.admin.messages import AdminAnswer, AdminRequest, answer, error
+from host.admin.messages import AdminAnswer, AdminRequest, NotNow, answer, error
 from host.admin.patch import BadPath, merged, replaced
 from host.admin.query import BadQuery, page_of, selected
 from host.admin.resources import Proposal, Resources
@@ -27,7 +27,8 @@ from host.router import normalize_path
 logger = logging.getLogger("sluiceway.admin")
 
 Apply = Callable[[Proposal], Awaitable[list[str]]]
-"""Has all serve a proposal; returns why not, and then nothing has changed."""
+"""Has all serve a proposal; returns why not, and then nothing has changed. Raises NotNow."""
+
 
 _SINGULAR: Final = {kind: kind.removesuffix("s").replace("_", " ") for kind in KINDS}
 _METHODS: Final = (b"GET", b"PUT", b"POST", b"PATCH", b"DELETE")
@@ -203,7 +204,11 @@ class AdminApi:
             raise _Refused(error(503, str(refused))) from None
         except ValueError as refused:
             raise _Refused(error(400, f"{what}: {refused}")) from None
-        if problems := await self._apply(proposal):
+        try:
+            problems = await self._apply(proposal)
+        except NotNow as refused:
+            raise _Refused(error(503, str(refused))) from None
+        if problems:
             raise _Refused(
                 error(400, f"{what}: {'; '.join(each.removeprefix(own + ': ') for each in problems)}")
             )

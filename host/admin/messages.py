@@ -34,6 +34,10 @@ Ask = Callable[[AdminRequest], Awaitable[AdminAnswer]]
 """Gets the answer to a request, wherever it is made."""
 
 
+class NotNow(Exception):
+    """Nothing can be changed at present, whatever it is; the text says why."""
+
+
 def answer(status: int, value: dict[str, Any]) -> AdminAnswer:
     """Return the answer with this value."""
     return AdminAnswer(status, json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode() + b"\n")

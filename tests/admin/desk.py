@@ -9,7 +9,7 @@ from typing import Any
 
 from host.admin.access import Keys
 from host.admin.api import AdminApi
-from host.admin.messages import AdminRequest
+from host.admin.messages import AdminRequest, NotNow
 from host.admin.resources import Proposal, Resources
 from host.config import AdminKey, Config
 from host.config.files import admin_of, read
@@ -38,6 +38,7 @@ class Desk:
         self.path.write_text(text.replace("admin: {}", f"admin: {{store: {store}}}") if store else text)
         self.served: list[Config] = []
         self.refuse: list[str] = []
+        self.not_now = ""
         self.now = 1000.0
         documents = read(self.path)
         settings = admin_of(documents)
@@ -48,6 +49,8 @@ class Desk:
         self.api = AdminApi(self.resources, keys, self._apply, asyncio.Lock(), lambda: self.now)
 
     async def _apply(self, proposal: Proposal) -> list[str]:
+        if self.not_now:
+            raise NotNow(self.not_now)
         if not self.refuse:
             self.served.append(proposal.config)
         return self.refuse

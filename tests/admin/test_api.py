@@ -230,6 +230,15 @@ def test_what_the_workers_refuse_changes_nothing(desk: Desk) -> None:
     assert desk.ask("PATCH", "/routes/1", {"desc": "x"})[1]["value"]["uri"] == "/get"
 
 
+def test_when_nothing_can_be_changed_it_is_said(desk: Desk) -> None:
+    """503: the request was not wrong, and may be repeated."""
+    desk.not_now = "the gateway is stopping"
+    assert desk.ask("PUT", "/routes/1", ROUTE) == (503, {"error_msg": "the gateway is stopping"})
+    assert desk.ask("GET", "/routes")[1]["total"] == 2
+    desk.not_now = ""
+    assert desk.ask("PUT", "/routes/1", ROUTE)[0] == 201
+
+
 @pytest.mark.parametrize(
     ("method", "path", "status", "message"),
     [

@@ -155,6 +155,68 @@ def test_what_does_not_come_up_changes_nothing(change: object, reason: str, tmp_
     run(test())
 
 
+def test_what_others_refuse_is_dropped() -> None:
+    """It has come up here and served nobody; nothing of it is left, and the next one is taken."""
+
+    async def test() -> None:
+        async with serve_origin(echo) as port:
+            text = [
+                one_route(port, "h", plugin("custom_response_header"), header(f"v{n}")) for n in range(40)
+            ]
+            async with Proxy(load(text[0])) as proxy:
+                seen = []
+
+                async def agreed(answer: bool) -> bool:
+                    seen.append((await ask(proxy)).field(b"x-go-wasm"))
+                    return answer
+
+                for each in text[1:]:
+                    assert not await proxy.reload(load(each), lambda: agreed(False))
+                assert set(seen) == {b"v0"}
+                assert proxy._assembly is not None
+                (own,) = proxy._assembly.plugins.values()
+                vm = own.vm
+                assert vm is not None
+                await until(lambda: vm.contexts == 1)
+                with pytest.raises(OSError, match="lost"):
+                    await proxy.reload(load(text[1]), _lost)
+                assert (await ask(proxy)).field(b"x-go-wasm") == b"v0"
+                await until(lambda: vm.contexts == 1)
+                assert await proxy.reload(load(text[1]), lambda: agreed(True))
+                assert (await ask(proxy)).field(b"x-go-wasm") == b"v1"
+
+    run(test())
+
+
+async def _lost() -> bool:
+    raise OSError("lost")
+
+
+def test_what_does_not_work_already_refuses_nothing_if_told_so(tmp_path: Path) -> None:
+    """A route that has never come up; one that breaks now does refuse."""
+
+    async def test() -> None:
+        async with serve_origin(echo) as port:
+            bad = one_route(port, "p", plugin("fail_configure"), "fail")
+            good = f"  - {{id: good, uri: /good, upstream: {{nodes: {{'127.0.0.1:{port}': 1}}}}}}\n"
+            async with Proxy(load(bad)) as proxy:
+                assert (await ask(proxy)).status == 503
+                with pytest.raises(ConfigError):
+                    await proxy.reload(load(bad + good))
+                assert await proxy.reload(load(bad + good), tolerant=True)
+                assert [(await ask(proxy, path)).status for path in ("/x", "/good")] == [503, 200]
+                worse = good.replace("good,", "worse,").replace("/good", "/worse")
+                worse = worse.replace("}}}\n", "}}, plugins: {p: {conf: fail}}}\n")
+                with pytest.raises(ConfigError) as caught:
+                    await proxy.reload(load(bad + good + worse), tolerant=True)
+                (problem,) = caught.value.problems
+                assert problem.path == "routes[2].plugins.p"
+                assert await proxy.reload(load(bad.replace("'fail'", "'ok'")), tolerant=True)
+                assert (await ask(proxy)).status == 200
+
+    run(test())
+
+
 def test_routes_come_and_go() -> None:
     """From the reload's return on, for connections that are open as well."""
 
