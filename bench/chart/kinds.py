@@ -44,6 +44,25 @@ _PYTHON = {
     "plugins": [{"name": "native", "priority": 7000, "class": f"{NATIVE_FILTER.stem}:CustomResponseHeader"}],
 }
 
+_PREFIX = "kong"  # in the configuration's folder
+
+
+def _kong(name: str, program: Path, start: str, query: str, socket: str | None = None) -> Section:
+    """The section of a plugin server, which has the name of its plugin."""
+    key = f"pluginserver_{name.replace('-', '_')}"
+    return {
+        "kong": {
+            "prefix": _PREFIX,
+            "start_timeout": 10,
+            "plugins": [name],
+            "pluginserver_names": [name],
+            f"{key}_start_cmd": f"{program} {start}",
+            f"{key}_query_cmd": f"{program} {query}",
+            f"{key}_socket": socket or f"{_PREFIX}/{name}.socket",
+        }
+    }
+
+
 KINDS: tuple[Kind, ...] = (
     Kind("no plugin", "none", header=False),
     Kind(
@@ -61,6 +80,26 @@ KINDS: tuple[Kind, ...] = (
         {"ext-plugin-pre-req": {"conf": [{"name": "response-header", "value": HEADER_CONFIGURATION}]}},
         lambda program: {"ext-plugin": {"cmd": [str(program)], "start_timeout": 10}},
         peers.apisix_runner,
+    ),
+    Kind(
+        "Kong plugin server, Go",
+        "kong-go",
+        {"go-response-header": {"config": {"name": "X-Go-Wasm", "value": "APISIX"}}},
+        lambda program: _kong("go-response-header", program, f"-kong-prefix {_PREFIX}", "-dump"),
+        peers.kong_go,
+    ),
+    Kind(
+        "Kong plugin server, Python",
+        "kong-python",
+        {"py-response-header": {"config": {"name": "X-Go-Wasm", "value": "APISIX"}}},
+        lambda program: _kong(
+            "py-response-header",
+            program,
+            f"-p {_PREFIX} -d {peers.KONG_PYTHON_PLUGINS}",
+            f"-d {peers.KONG_PYTHON_PLUGINS} --dump-all-plugins",
+            f"{_PREFIX}/python_pluginserver.sock",
+        ),
+        peers.kong_python,
     ),
 )
 

@@ -11,6 +11,7 @@ HERE = Path(__file__).resolve().parent
 RUNNER_SDK = "github.com/apache/apisix-go-plugin-runner@v0.5.0"
 GO_PDK = "github.com/Kong/go-pdk@v0.11.2"
 PYTHON_PDK = "kong-pdk==0.36"
+KONG_PYTHON_PLUGINS = HERE / "kong_python"
 
 
 def apisix_runner() -> Path:
