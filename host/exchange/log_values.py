@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import functools
-import ipaddress
 import os
 import re
 import socket
@@ -194,9 +193,10 @@ def _port(text: str) -> bytes:
 
 
 def _packed(text: str) -> bytes | None:
+    address = _address(text).decode().partition("%")[0]
     try:
-        return ipaddress.ip_address(_address(text).decode().partition("%")[0]).packed
-    except ValueError:  # a unix socket's
+        return socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address)
+    except OSError:  # a unix socket's
         return None
 
 
