@@ -19,14 +19,9 @@ _CONFIGURATIONS: Final = {
 def usage(built: Built) -> str:
     """Return a configuration file with the plugin on a route."""
     name = json.dumps(built.source.name)
-    held = (
-        ""
-        if built.kind is Kind.PROXY_WASM
-        else "      allow_on_headers_stop_iteration: true  # it may wait for a body\n"
-    )
     return (
         f"wasm:\n  plugins:\n    - name: {name}\n      priority: 7000\n"
-        f"      file: {json.dumps(str(built.output))}\n{held}"
+        f"      file: {json.dumps(str(built.output))}\n"
         f"routes:\n  - uri: /*\n    plugins:\n      {name}:\n"
         f"        conf: {json.dumps(_example(built))}  # {_CONFIGURATIONS[built.kind]}\n"
         '    upstream:\n      type: roundrobin\n      nodes: {"127.0.0.1:8080": 1}\n'

@@ -209,7 +209,8 @@ class PluginContext:
         lib.sw_filter_limit_bodies(
             self.filter, settings.max_request_body_size, settings.max_response_body_size
         )
-        lib.sw_filter_stop_head_alone(self.filter, settings.allow_on_headers_stop_iteration)
+        holds_heads = settings.allow_on_headers_stop_iteration or module.holds_heads
+        lib.sw_filter_stop_head_alone(self.filter, holds_heads)
         if root_key.key.access_logger:
             lib.sw_filter_only_log(self.filter)
         self.root: RootContext | None = None

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import wasmtime
 
@@ -71,6 +71,10 @@ class Link:
         self.bindings = ffi.new("sw_binding[]", len(bindings))
         for native, name, binding in zip(self.bindings, self._names, bindings, strict=True):
             native.name, native.index, native.parameters = name, binding.index, binding.parameters
+
+
+HOLDS_HEADS: Final = "sluiceway_holds_heads"
+"""A name of ours: it means nothing to other hosts."""
 
 
 class Module:
@@ -151,6 +155,11 @@ class Module:
     def takes_response_bodies(self, allowed: frozenset[str] = frozenset()) -> bool:
         """Whether it wants to see the content or the trailers of responses."""
         return self._exports_any(allowed, "proxy_on_response_body", "proxy_on_response_trailers")
+
+    @property
+    def holds_heads(self) -> bool:
+        """Whether it asks to be treated as with `allow_on_headers_stop_iteration`, by exporting HOLDS_HEADS."""
+        return HOLDS_HEADS in self.file.exports
 
     def _exports_any(self, allowed: frozenset[str], *names: str) -> bool:
         return any(binding.name in names and is_allowed(binding.name, allowed) for binding in self.bindings)

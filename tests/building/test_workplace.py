@@ -168,4 +168,3 @@ def test_the_configuration_that_is_shown_is_one(tmp_path: Path, plugin: Path, ki
     (tmp_path / "sluiceway.yaml").write_text(usage(built))
     found = config.load(tmp_path / "sluiceway.yaml")
     assert [use.name for use in found.routes[0].plugins] == ["plugin"]
-    assert found.plugins[0].allow_on_headers_stop_iteration is (kind is not Kind.PROXY_WASM)

@@ -14,8 +14,9 @@ from abi.types import Action, LogLevel
 from host.building.builder import Built, build
 from host.building.kinds import Kind
 from host.errors import PluginStartError
-from host.testing import CallFailure, ChainHost, PluginHost, WasmPlugin
+from host.testing import CallFailure, ChainHost, PluginHost, ProxyServer, UpstreamServer, WasmPlugin
 from host.testing.stream import HostedStream
+from host.testing.upstream import Response
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -46,8 +47,8 @@ def compiled(
 
 
 def host(built: Built, configuration: Any = None) -> PluginHost:
-    """The plugin with the settings that `sluiceway build` prints."""
-    return PluginHost(built.output, configuration, allow_on_headers_stop_iteration=True)
+    """The plugin, with no setting but its configuration."""
+    return PluginHost(built.output, configuration)
 
 
 def get(plugin: ChainHost, *fields: tuple[bytes, bytes]) -> HostedStream:
@@ -459,6 +460,41 @@ def test_a_goroutine_that_is_left_sees_nothing_of_other_requests(compiled: Compi
         other.request_headers(REQUEST)
         other.request_body(b"of another", end_of_stream=True)
         assert plugin.logs(LogLevel.INFO) == ["left: the exchange has ended"]
+
+
+def test_bodies_and_calls_through_a_gateway(
+    compiled: Compile, proxy_server: Callable[..., ProxyServer], upstream: UpstreamServer
+) -> None:
+    """The upstream gets the length of the body that takes the place of the client's."""
+    upstream.handler = lambda request: (
+        Response(headers=[("X-Name", "ann")])
+        if request.target.startswith("/check")
+        else Response(body=b"hello")
+    )
+    server = proxy_server(
+        {
+            "wasm": {"plugins": [{"name": "tyk", "priority": 1, "file": str(compiled("tyk").output)}]},
+            "upstreams": [{"id": "auth", "nodes": {upstream.node: 1}}],
+            "routes": [
+                {
+                    "uri": "/*",
+                    "upstream_id": "auth",
+                    "plugins": {"tyk": {"conf": {"pre": ["Ask", "Delay", "Upper"], "response": "Mark"}}},
+                }
+            ],
+        },
+        patience=120,
+    )
+    for content in (b"abc" * 100_000, b"x", b""):
+        answer = server.request("POST", "/get", body=content)
+        assert (answer.status, answer.body) == (202, b"hello?")
+        assert answer.header("X-Mark") == "POST hello"
+        asked, passed = upstream.requests[-2:]
+        assert (asked.target, asked.body) == ("/check?a=1", b"key")
+        assert passed.body == content.upper()
+        assert passed.header("X-User") == "ann"
+        assert passed.header("X-Delayed") == "/get"
+        assert passed.header("Content-Length") == str(len(content))
 
 
 # --- building

@@ -284,3 +284,17 @@ def test_a_filter_in_python_decides_on_the_head_when_it_has_seen_the_body() -> N
         assert stream.to_upstream == Message(
             [*POST, (b"x-first-line", b"hello")], [b"hello\nworld", b"!"], ended=True
         )
+
+
+def test_a_module_can_ask_for_it_itself() -> None:
+    """So that what is compiled for this host needs no setting of the operator's."""
+    text = """(module
+      (memory (export "memory") 1) (func (export "proxy_abi_version_0_2_1"))
+      (func (export "malloc") (param i32) (result i32) (i32.const 1024)) %s
+      (func (export "proxy_on_context_create") (param i32 i32))
+      (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32) (i32.const 1))
+      (func (export "proxy_on_request_body") (param i32 i32 i32) (result i32) (i32.const 0)))"""
+    for marker, is_seen in (("", False), ('(func (export "sluiceway_holds_heads"))', True)):
+        with PluginHost(assemble(text % marker)) as plugin, plugin.http_stream() as stream:
+            assert feed(stream, "request", b"one").ended is is_seen
+            assert bool(lengths(plugin, "request")) is is_seen

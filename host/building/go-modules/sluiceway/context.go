@@ -7,6 +7,12 @@ import (
 	"github.com/proxy-wasm/proxy-wasm-go-sdk/proxywasm/types"
 )
 
+// holdsHeads tells Sluiceway to let the callbacks of a body run while its head is held. Elsewhere the operator has to say
+// so: Envoy's key is allow_on_headers_stop_iteration.
+//
+//go:wasmexport sluiceway_holds_heads
+func holdsHeads() {}
+
 type httpContext struct {
 	types.DefaultHttpContext
 	parent   *pluginContext
