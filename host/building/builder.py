@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from host.building import toolchain
-from host.building.kinds import SDKS, SHIM_OF, SHIMS, Kind, Source, detect
+from host.building.kinds import SDKS, SHIMS, Kind, Source, detect, shims_of
 from host.building.workplace import CALLS, GENERATED, Workplace, module_root
 from host.errors import HostError
 
@@ -78,14 +78,14 @@ def _go(source: Source, root: Path, output: Path, kind: Kind, say: Callable[[str
     go, native = toolchain.find_go(), toolchain.environment(GOOS="", GOARCH="")
     with tempfile.TemporaryDirectory(prefix="sluiceway-build-") as name:
         place = Workplace(Path(name), source, root, go, native)
-        place.prepare([SHIM_OF[kind]] if kind in SHIM_OF else [])
+        place.prepare(shims_of(kind))
         toolchain.check_version(go, place.folder, native)
         named = [source.file] if source.file else []
         words = [go, "run", "-mod=mod", ".", kind.value, str(source.folder), *named]
         generated = toolchain.ask(words, SHIMS / "generate", native)
         say("go build (GOOS=wasip1 GOARCH=wasm -buildmode=c-shared); the first time takes a minute")
         made = _compile(place, {GENERATED: generated})
-        if kind in SHIM_OF and _CLIENT in made.read_bytes():
+        if kind is not Kind.PROXY_WASM and _CLIENT in made.read_bytes():
             say("once more, as it has clients of net/http, which are to call by the gateway")
             made = _compile(place, {GENERATED: generated, CALLS: _CALLS})
         _move(made, output)

@@ -33,17 +33,23 @@ class Shim:
     version: str = "v0.0.0"
 
 
-RUNTIME: Final = (Shim("sluiceway", "sluiceway"), Shim("0sluiceway", "arguments"))
-"""What all of them are written on."""
+SDKS: Final = ("github.com/proxy-wasm/proxy-wasm-go-sdk", "github.com/tetratelabs/proxy-wasm-go-sdk")
+"""Import paths of the Proxy-Wasm SDK, today's first."""
 
 SHIM_OF: Final = {
+    Kind.PROXY_WASM: Shim(SDKS[1], "tetratelabs"),
     Kind.APISIX: Shim("github.com/apache/apisix-go-plugin-runner", "apisix", "v0.5.0"),
     Kind.KONG: Shim("github.com/Kong/go-pdk", "kong", "v0.11.2"),
     Kind.TYK: Shim("github.com/TykTechnologies/tyk", "tyk"),
 }
+"""The module that stands in for each system's; for Proxy-Wasm, for the SDK before it moved, which is TinyGo's alone."""
 
-SDKS: Final = ("github.com/proxy-wasm/proxy-wasm-go-sdk", "github.com/tetratelabs/proxy-wasm-go-sdk")
-"""Import paths of the Proxy-Wasm SDK, today's first."""
+_RUNTIME: Final = (Shim("sluiceway", "sluiceway"), Shim("0sluiceway", "arguments"))
+
+
+def shims_of(kind: Kind) -> list[Shim]:
+    """Return the modules that a plugin of a kind is built with."""
+    return [SHIM_OF[kind], *(_RUNTIME if kind is not Kind.PROXY_WASM else ())]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,16 +105,18 @@ def detect(source: Source, inner: Iterable[Path] = ()) -> Kind:
     if len(kinds) == 1:
         return kinds.pop()
     found = " and of ".join(sorted(kind.value for kind in kinds))
-    known = ", ".join([SDKS[0], *(shim.module for shim in SHIM_OF.values()), "net/http (handlers, for Tyk)"])
+    modules = [SDKS[0], *(shim.module for kind, shim in SHIM_OF.items() if kind is not Kind.PROXY_WASM)]
+    known = ", ".join([*modules, "net/http (handlers, for Tyk)"])
     wrong = f"imports packages of {found}" if found else f"imports none of {known}"
     raise HostError(f"{source.folder / source.file} {wrong}: say which by --kind")
 
 
 def _kinds(imports: set[str]) -> set[Kind]:
     found = {kind for kind, shim in SHIM_OF.items() if _imports_module(imports, shim.module)}
-    if not found and any(_imports_module(imports, sdk) for sdk in SDKS):
+    if _imports_module(imports, SDKS[0]):
         found.add(Kind.PROXY_WASM)
-    return found
+    # The SDK beside another system's packages is that plugin's own affair.
+    return found - {Kind.PROXY_WASM} or found
 
 
 def _imports_module(imports: set[str], module: str) -> bool:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from host.building.kinds import RUNTIME, SHIMS, Shim, Source
+from host.building.kinds import SHIMS, Shim, Source
 from host.building.toolchain import GO_VERSION, ask
 from host.errors import HostError
 
@@ -83,7 +83,7 @@ def _edits(described: dict[str, Any], shims: Sequence[Shim]) -> list[str]:
     if described.get("Toolchain"):
         edits.append("-toolchain=none")
     required = {item["Path"] for item in described.get("Require") or ()}
-    for shim in (*shims, *RUNTIME) if shims else ():
+    for shim in shims:
         for item in described.get("Replace") or ():
             old = item["Old"]
             if old["Path"] == shim.module:
@@ -93,7 +93,7 @@ def _edits(described: dict[str, Any], shims: Sequence[Shim]) -> list[str]:
         if shim.module not in required:
             edits.append(f"-require={shim.module}@{shim.version}")
         edits.append(f"-replace={shim.module}={SHIMS / shim.folder}")
-    return edits or ["-fmt"]
+    return edits
 
 
 def _add_sums(path: Path) -> None:

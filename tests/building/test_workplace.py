@@ -11,7 +11,7 @@ import pytest
 from host import config
 from host.building import toolchain
 from host.building.builder import Built, build
-from host.building.kinds import SHIM_OF, SHIMS, Kind, Source
+from host.building.kinds import SHIMS, Kind, Source, shims_of
 from host.building.usage import usage
 from host.building.workplace import GENERATED, Workplace, module_root
 from host.errors import HostError
@@ -44,7 +44,7 @@ def edits(tmp_path: Path, plugin: Path, described: dict[str, object]) -> list[st
     work = tmp_path / "work"
     work.mkdir()
     place = Workplace(work, Source.at(plugin), module_root(Source.at(plugin)), str(go), dict(os.environ))
-    place.prepare([SHIM_OF[Kind.KONG]])
+    place.prepare(shims_of(Kind.KONG))
     return (tmp_path / "given").read_text().split()[2:-1]
 
 

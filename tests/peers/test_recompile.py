@@ -508,6 +508,15 @@ def test_plain_plugins_may_register_in_main(compiled: Compile) -> None:
         assert field(get(plugin), b"x-plain") == [b"1"]
 
 
+def test_plugins_for_tinygo_compile_with_go(compiled: Compile) -> None:
+    """Under the import path that the SDK had then, with modules and a main of their own."""
+    built = compiled("../../../testdata/plugins/custom_response_header")
+    with host(built, {"headers": [{"name": "X-Go-Wasm", "value": "APISIX"}]}) as plugin:
+        stream = get(plugin)
+        stream.response_headers([(b":status", b"200")], end_of_stream=True)
+        assert stream.to_client.get(b"x-go-wasm") == b"APISIX"
+
+
 def test_nothing_is_written_into_the_folder_of_the_sources(compiled: Compile) -> None:
     """Not even a go.mod where there is none."""
     before = {

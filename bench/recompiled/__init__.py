@@ -1,0 +1,1 @@
+"""What a plugin costs that was written for another system and compiled by `sluiceway build`."""
