@@ -20,11 +20,19 @@ type httpContext struct {
 	exchange *Exchange
 	request  *task
 	response *task
+
+	// What there is one of in each exchange, so that all of it is one allocation.
+	own      Exchange
+	answer   Answer
+	messages [2]Message
+	tasks    [3]task
 }
 
 func newHttpContext(parent *pluginContext, id uint32) types.HttpContext {
 	c := &httpContext{parent: parent, plugin: parent.plugin}
-	c.exchange = newExchange(c, id)
+	c.exchange = &c.own
+	c.messages = [2]Message{{exchange: &c.own, calls: &requestCalls}, {exchange: &c.own, calls: &responseCalls}}
+	c.own = Exchange{id: id, context: c, Answer: &c.answer, Request: &c.messages[0], Response: &c.messages[1]}
 	return c
 }
 
@@ -34,7 +42,7 @@ func (c *httpContext) OnHttpRequestHeaders(_ int, endOfStream bool) types.Action
 	if c.plugin.Request == nil {
 		return types.ActionContinue
 	}
-	c.request = c.start("the request phase", c.plugin.Request)
+	c.request = c.start(&c.tasks[0], "the request phase", c.plugin.Request)
 	return c.leave(c.request)
 }
 
@@ -55,7 +63,7 @@ func (c *httpContext) OnHttpResponseHeaders(_ int, endOfStream bool) types.Actio
 	if c.plugin.Response == nil || e.isAnswered || e.Text("response", "code_details") != "via_upstream" {
 		return types.ActionContinue
 	}
-	c.response = c.start("the response phase", c.plugin.Response)
+	c.response = c.start(&c.tasks[1], "the response phase", c.plugin.Response)
 	return c.leave(c.response)
 }
 
@@ -77,7 +85,7 @@ func (c *httpContext) OnHttpStreamDone() {
 		}
 	}
 	if c.plugin.Log != nil {
-		c.start("the log phase", c.plugin.Log)
+		c.start(&c.tasks[2], "the log phase", c.plugin.Log)
 	}
 	e.isGone = true
 }

@@ -17,25 +17,15 @@ type Exchange struct {
 	Answer *Answer
 	// ResponseHeader are fields for the response that is to come, given in the request phase.
 	ResponseHeader http.Header
-	// Values are what a shim keeps for the length of the exchange.
-	Values map[any]any
-
-	id         uint32
-	context    *httpContext
-	isAnswered bool // Answer has been sent
-	isOver     bool // nothing more comes
-	isGone     bool // the host knows it no more
-	waiting    int  // goroutines of the plugin that wait for the host
-	news       chan struct{}
-	standard   context.Context
-	cancel     context.CancelFunc
-}
-
-func newExchange(c *httpContext, id uint32) *Exchange {
-	e := &Exchange{id: id, context: c, Answer: &Answer{}, Values: map[any]any{}, news: make(chan struct{})}
-	e.Request = &Message{exchange: e, calls: &requestCalls}
-	e.Response = &Message{exchange: e, calls: &responseCalls}
-	return e
+	id             uint32
+	context        *httpContext
+	isAnswered     bool // Answer has been sent
+	isOver         bool // nothing more comes
+	isGone         bool // the host knows it no more
+	waiting        int  // goroutines of the plugin that wait for the host
+	news           chan struct{}
+	standard       context.Context
+	cancel         context.CancelFunc
 }
 
 // IsAnswered tells whether the plugin has answered in the request phase.

@@ -15,30 +15,58 @@ var ErrEnded = errors.New("the exchange has ended")
 // rounds are how often the scheduler gets a turn before a task counts as one that waits for time to pass.
 const rounds = 16
 
+// maxIdle is how many goroutines are kept for tasks to come.
+const maxIdle = 64
+
 // task is a phase of a plugin's as a goroutine. A callback lets goroutines run until its task has finished, waits for
 // the host, or gets no further: then it sleeps, or wants a lock of another one. Those go on in the plugin's ticks.
 type task struct {
 	context  *httpContext
+	phase    string
+	function func(*Exchange)
 	finished bool
 	panicked bool
 	isLeft   bool // what it has changed was taken over
 	isLate   bool // looked after in ticks
 }
 
-func (c *httpContext) start(phase string, function func(*Exchange)) *task {
-	t := &task{context: c}
-	go func() {
-		defer func() {
-			if reason := recover(); reason != nil {
-				t.panicked = true
-				logPanic(phase, reason)
-			}
-			t.finished = true
-		}()
-		function(c.exchange)
-	}()
+func (c *httpContext) start(t *task, phase string, function func(*Exchange)) *task {
+	*t = task{context: c, phase: phase, function: function}
+	if last := len(idle) - 1; last >= 0 {
+		worker := idle[last]
+		idle = idle[:last]
+		worker <- t
+	} else {
+		worker := make(chan *task, 1)
+		worker <- t
+		go work(worker)
+	}
 	t.run()
 	return t
+}
+
+// idle are goroutines that have no task: one keeps the stack that has grown, which a new one has to grow again.
+var idle []chan *task
+
+func work(tasks chan *task) {
+	for t := range tasks {
+		t.perform()
+		if len(idle) >= maxIdle {
+			return
+		}
+		idle = append(idle, tasks)
+	}
+}
+
+func (t *task) perform() {
+	defer func() {
+		if reason := recover(); reason != nil {
+			t.panicked = true
+			logPanic(t.phase, reason)
+		}
+		t.finished = true
+	}()
+	t.function(t.context.exchange)
 }
 
 // run lets goroutines run. There is one thread: what runs is seen as it is when the scheduler returns.
@@ -73,6 +101,9 @@ func (e *Exchange) Await(isThere func() bool) error {
 			return ErrEnded
 		}
 		e.waiting++
+		if e.news == nil {
+			e.news = make(chan struct{})
+		}
 		<-e.news
 	}
 	return nil
@@ -81,8 +112,10 @@ func (e *Exchange) Await(isThere func() bool) error {
 // wake lets what waits look again.
 func (e *Exchange) wake() {
 	e.waiting = 0
-	close(e.news)
-	e.news = make(chan struct{})
+	if e.news != nil {
+		close(e.news)
+		e.news = nil
+	}
 }
 
 // effective is the id of the context that host calls have now.

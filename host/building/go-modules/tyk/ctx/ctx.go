@@ -27,17 +27,36 @@ const (
 	exchange
 )
 
-// Begin gives a request what the functions of this package look for in it. For the code that runs handlers.
-func Begin(r *http.Request, e *sluiceway.Exchange, definition *apidef.APIDefinition) {
-	set(r, exchange, e)
-	set(r, Definition, definition)
-	session := &user.SessionState{}
+// known is the context of a request with what is there from the start.
+type known struct {
+	context.Context
+	exchange   *sluiceway.Exchange
+	definition *apidef.APIDefinition
+	session    *user.SessionState
+}
+
+func (k *known) Value(key any) any {
+	switch {
+	case key == exchange:
+		return k.exchange
+	case key == Definition:
+		return k.definition
+	case key == SessionData && k.session != nil:
+		return k.session
+	}
+	return k.Context.Value(key)
+}
+
+// Begin returns a request that has what the functions of this package look for in it. For the code that runs handlers.
+func Begin(r *http.Request, e *sluiceway.Exchange, definition *apidef.APIDefinition) *http.Request {
+	made := &known{Context: e.Context(), exchange: e, definition: definition}
 	if text := e.Session(); text != nil {
-		if err := json.Unmarshal(text, session); err != nil {
+		made.session = &user.SessionState{}
+		if err := json.Unmarshal(text, made.session); err != nil {
 			log.Get().Warnf("the session is not one of Tyk's: %v", err)
 		}
-		set(r, SessionData, session)
 	}
+	return r.WithContext(made)
 }
 
 func set(r *http.Request, key Key, value any) {

@@ -44,7 +44,7 @@ func newRequest(e *sluiceway.Exchange) *http.Request {
 	if err != nil {
 		location = &url.URL{Path: path}
 	}
-	made := &http.Request{
+	return &http.Request{
 		Method:        m.Pseudo(":method"),
 		URL:           location,
 		Proto:         "HTTP/1.1",
@@ -57,7 +57,6 @@ func newRequest(e *sluiceway.Exchange) *http.Request {
 		Body:          &body{message: m},
 		ContentLength: contentLength(header),
 	}
-	return made.WithContext(e.Context())
 }
 
 func contentLength(header http.Header) int64 {

@@ -101,9 +101,8 @@ func (p *plugin) made() *sluiceway.Plugin {
 }
 
 func (p *plugin) request(e *sluiceway.Exchange) {
-	r := newRequest(e)
+	r := ctx.Begin(newRequest(e), e, p.definition)
 	target := r.URL.RequestURI()
-	ctx.Begin(r, e, p.definition)
 	for _, step := range p.requests {
 		step.handler(e.Answer, r)
 		if e.Answer.Written() {
@@ -138,8 +137,7 @@ func rateLimits(session *user.SessionState, apiID string) http.Header {
 }
 
 func (p *plugin) response(e *sluiceway.Exchange) {
-	r := newRequest(e)
-	ctx.Begin(r, e, p.definition)
+	r := ctx.Begin(newRequest(e), e, p.definition)
 	response := newResponse(e, r)
 	for _, handler := range p.responses {
 		handler(&responseWriter{response: response}, response, r)
