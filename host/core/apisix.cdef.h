@@ -4,6 +4,7 @@ const char *sw_apisix_fault_text(int fault);
 typedef struct {
     uint32_t id;
     uint32_t number;
+    uint32_t is_error;
     uint32_t status;
     uint32_t path_at, path_length;
     uint32_t body_at, body_length;

@@ -44,6 +44,7 @@ enum { SW_APISIX_MOST_ENTRIES = 4096, SW_APISIX_MOST_ENTRY_BYTES = 1 << 24 };
 typedef struct {
     uint32_t id;
     uint32_t number; /* code of an error, token of a configuration, action of a request, type of information */
+    uint32_t is_error; /* number is an error's code: the frame is one of SW_APISIX_ERROR, or has its table */
     uint32_t status;
     uint32_t path_at, path_length; /* or the name of a variable */
     uint32_t body_at, body_length;

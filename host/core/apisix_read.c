@@ -99,8 +99,16 @@ static void read_response_reply(frame_t *frame, const sw_flat_table *root) {
     read_body(frame, root, 3);
 }
 
+/* The Python runner answers what fails by an error's table in a frame of the request's own type: a single field, of one
+ * byte, where that type's own table has one of four. */
+static bool is_error_table(const sw_flat_message *message, const sw_flat_table *root) {
+    if (root->vtable_length != 6) return false;
+    uint32_t offset = message->data[root->vtable + 4] | (uint32_t)message->data[root->vtable + 5] << 8;
+    return offset && offset + 4 > root->size;
+}
+
 int sw_apisix_read(int type, const char *payload, size_t length, sw_apisix_message *message) {
-    message->id = message->number = message->status = 0;
+    message->id = message->number = message->is_error = message->status = 0;
     message->path_at = message->path_length = message->body_at = message->body_length = 0;
     message->headers = message->args = message->response_headers = 0;
     if (type < SW_APISIX_ERROR || type > SW_APISIX_RESPONSE_CALL) return SW_APISIX_UNKNOWN_TYPE;
@@ -108,6 +116,8 @@ int sw_apisix_read(int type, const char *payload, size_t length, sw_apisix_messa
     frame_t frame = {.flat = {.data = (const unsigned char *)payload, .length = (uint32_t)length}, .into = message};
     sw_flat_table root;
     if (!sw_flat_root(&frame.flat, &root)) return SW_APISIX_MALFORMED;
+    if (type != SW_APISIX_EXTRA_INFO && is_error_table(&frame.flat, &root)) type = SW_APISIX_ERROR;
+    message->is_error = type == SW_APISIX_ERROR;
     switch (type) {
     case SW_APISIX_ERROR: message->number = sw_flat_number(&frame.flat, &root, 0, 1); break;
     case SW_APISIX_PREPARE_CONF: message->number = sw_flat_number(&frame.flat, &root, 0, 4); break;

@@ -56,7 +56,7 @@ class _UnknownToken(RunnerError):
 class _WrongCall(RunnerError):
     """The answer is one to another call.
 
-    The Python runner answers so when it does not know the token, and when a plugin raises; others when out of step.
+    The Python runner's BAD_REQUEST reads so, as defaults are not written; other runners are out of step.
     """
 
 

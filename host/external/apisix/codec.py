@@ -118,7 +118,7 @@ class InfoRequest:
 
 Message = ErrorReply | PrepareReply | RequestReply | ResponseReply | InfoRequest
 
-_FIELDS: Final = 10  # numbers of a message before its entries
+_FIELDS: Final = 11  # numbers of a message before its entries
 _read, _unpack = lib.sw_apisix_read, ffi.unpack
 
 
@@ -146,13 +146,23 @@ class Codec:
         fault = _read(type_, payload, len(payload), self._message)
         if fault:
             raise FrameError(f"a frame of the type {type_.name} cannot be read: {_text(fault)}")
-        id_, number, status, text_at, text_length, body_at, body_length, headers, arguments, others = _unpack(
-            self._numbers, _FIELDS
-        )
+        (
+            id_,
+            number,
+            is_error,
+            status,
+            text_at,
+            text_length,
+            body_at,
+            body_length,
+            headers,
+            arguments,
+            others,
+        ) = _unpack(self._numbers, _FIELDS)
+        if is_error:
+            return ErrorReply(number)
         if type_ is FrameType.REQUEST_CALL and not number:
             return RequestReply(id_)
-        if type_ is FrameType.ERROR:
-            return ErrorReply(number)
         if type_ is FrameType.PREPARE_CONF:
             return PrepareReply(number)
         text = payload[text_at : text_at + text_length] if text_at else None

@@ -189,6 +189,13 @@ def test_reads_other_frames(frame: bytes, message: object) -> None:
     assert read(frame) == message
 
 
+@pytest.mark.parametrize("type_", [frames.PREPARE_CONF, frames.REQUEST_CALL, frames.RESPONSE_CALL])
+@pytest.mark.parametrize("code", [1, 2, 255])
+def test_reads_an_error_in_a_frame_of_the_request_s_type(type_: int, code: int) -> None:
+    """As the Python runner sends it: read as an answer it would say, go on."""
+    assert read(frames.frame(type_, frames.error_reply(code)[4:])) == ErrorReply(code)
+
+
 @pytest.mark.parametrize("cut", range(0, 128, 4))
 def test_refuses_a_frame_that_ends_early(cut: int) -> None:
     """Wherever it ends: offsets lead out of it, or the pieces that it needs are gone."""
