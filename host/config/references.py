@@ -56,7 +56,10 @@ def check(gateway: Document, resources: Document) -> Iterator[Problem]:
     """Yield what does not fit together; both documents are one where a single file holds all."""
     kinds: dict[str, str] = {}
     for kind, name, place in declared_plugins(gateway):
-        if name in kinds:
+        if kinds.get(name) == "ext-plugin":
+            message = f"{name!r} is a plugin of ext-plugin's: take another name"
+            yield gateway.problem(place, message)
+        elif name in kinds:
             elsewhere = f", in {kinds[name]}.plugins" if kinds[name] != kind else ""
             yield gateway.problem(place, f"another plugin is named {escape(name, 60)!r} already{elsewhere}")
         kinds.setdefault(name, kind)

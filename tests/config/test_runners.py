@@ -240,7 +240,7 @@ def test_runners_know_nothing_of_connections() -> None:
 def test_no_other_plugin_has_their_names() -> None:
     text = MANAGED + "python: {plugins: [{name: ext-plugin-pre-req, priority: 1, class: a:B}]}\nroutes: []\n"
     assert problems(text) == [
-        "c.yaml:2: python.plugins[0].name: another plugin is named 'ext-plugin-pre-req' already"
+        "c.yaml:2: python.plugins[0].name: 'ext-plugin-pre-req' is a plugin of ext-plugin's: take another name"
     ]
 
 
