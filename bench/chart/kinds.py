@@ -89,13 +89,13 @@ KINDS: tuple[Kind, ...] = (
         peers.kong_go,
     ),
     Kind(
-        "Kong plugin server, Python",
+        "Kong plugin server, Python (gevent)",
         "kong-python",
         {"py-response-header": {"config": {"name": "X-Go-Wasm", "value": "APISIX"}}},
         lambda program: _kong(
             "py-response-header",
             program,
-            f"-p {_PREFIX} -d {peers.KONG_PYTHON_PLUGINS}",
+            f"-g -p {_PREFIX} -d {peers.KONG_PYTHON_PLUGINS}",
             f"-d {peers.KONG_PYTHON_PLUGINS} --dump-all-plugins",
             f"{_PREFIX}/python_pluginserver.sock",
         ),

@@ -55,7 +55,7 @@ def table(rows: Sequence[Row]) -> Iterator[str]:
             )
 
 
-_LABELS, _BARS, _GAP, _LINE, _TOP = 170, 230, 80, 26, 64
+_LABELS, _BARS, _GAP, _LINE, _TOP = 230, 230, 80, 26, 64
 _WIDTH = _LABELS + 2 * (_BARS + _GAP)
 _GATEWAY, _OTHERS, _INK = "#2f6f9f", "#d98e32", "#1f2328"
 

@@ -88,10 +88,14 @@ class Child(asyncio.SubprocessProtocol):
         self._is_told = True
         self._signal(signal.SIGTERM)
         loop = asyncio.get_running_loop()
-        self._killing = loop.call_later(self._stop_timeout + _LATE, self.kill)
+        self._killing = loop.call_later(self._stop_timeout + _LATE, self._give_up)
 
     def kill(self) -> None:
-        """End the group at once."""
+        """End the group at once. The launcher, which knows what has left the group, sees to the rest."""
+        self._kill_group()
+        self.terminate()
+
+    def _give_up(self) -> None:
         self._kill_group()
         self._signal(signal.SIGKILL)
 

@@ -67,7 +67,9 @@ class Processes:
         async with self._changing:
             wanted = {_key(spec) for spec in specs}
             ended = [key for key in self._running if key not in wanted]
-            await asyncio.gather(*(self._running.pop(key).stop() for key in ended))
+            await asyncio.gather(*(self._running[key].stop() for key in ended))
+            for key in ended:
+                del self._running[key]
             self._sources = {spec: self._sources[spec] for spec in specs if spec in self._sources}
             for process in self._running.values():
                 process.publish()  # one of the same name may have told its end

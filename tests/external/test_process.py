@@ -66,6 +66,26 @@ def test_grandchildren_end_with_it(how: str) -> None:
     run(test())
 
 
+def test_a_process_that_is_killed_takes_its_grandchildren_along() -> None:
+    """One that lives and does not work is killed, and started again."""
+
+    async def test() -> None:
+        ended: list[int] = []
+
+        async def sleep(_: float) -> None:
+            await asyncio.Event().wait()
+
+        async with kept(script(GRANDCHILD, "ignore", "leave"), sleep=sleep) as process:
+            process.on_exit.append(ended.append)
+            grandchild = int(await line_of(process, "grandchild"))
+            process.kill()
+            await until(lambda: ended)
+            assert ended == [-signal.SIGKILL]
+            assert not is_alive(grandchild)
+
+    run(test())
+
+
 def test_what_a_process_leaves_behind_is_ended_before_the_next_start() -> None:
     """Two generations of children would share what there is one of: a port, a file."""
 
