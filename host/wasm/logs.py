@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from abi.types import LogLevel
 from host._core import ffi, lib
 
 _MOST = 512
@@ -26,8 +27,15 @@ class LogLine(NamedTuple):
     stream: int | None
 
 
+_told_dropped = 0
+
+
 def take_lines() -> list[LogLine]:
-    """Return and forget all lines that wait, in the order in which guests wrote them."""
+    """Return and forget all lines that wait, in the order in which guests wrote them.
+
+    Lines that found no room, as one callback wrote more than are kept, are told of by one behind the last that did.
+    """
+    global _told_dropped
     lines: list[LogLine] = []
     while count := lib.sw_logs_take(_rows, _MOST, _text, _length, _dropped):
         text = ffi.unpack(_text[0], _length[0]) if _length[0] else b""
@@ -38,6 +46,10 @@ def take_lines() -> list[LogLine]:
             at += row.length
             stream = row.stream - 1 if row.stream else None
             lines.append(LogLine(row.level, message, row.vm, row.context, row.root, stream))
+    if lines and _dropped[0] != _told_dropped:
+        text = b"%d log lines were dropped: one callback has written too many" % (_dropped[0] - _told_dropped)
+        lines.append(lines[-1]._replace(level=LogLevel.WARN, message=text))
+        _told_dropped = int(_dropped[0])
     return lines
 
 

@@ -145,6 +145,31 @@ def test_an_embedded_gateway_serves_its_metrics_and_gives_them_as_text(tmp_path:
     assert value(text, 'sluiceway_plugin_memory_bytes{plugin="counting"}') == 2 * 65536
 
 
+VMS = 'sluiceway_plugin_vms{plugin="counting"}'
+
+
+def test_the_number_of_vms_goes_up_and_down_again(tmp_path: Path) -> None:
+    """EC WasmVmCountGauge: with the plugin gone from the configuration its VMs are."""
+
+    async def run() -> tuple[str, str]:
+        with origin() as server:
+            text = configuration(tmp_path, server.server_port, free_port())
+            async with Proxy(listening(configs.loads(text))) as proxy:
+                before = proxy.metrics()
+                route = (
+                    f'routes: [{{uri: /a*, upstream: {{nodes: {{"127.0.0.1:{server.server_port}": 1}}}}}}]'
+                )
+                await proxy.reload(listening(configs.loads(text[: text.index("wasm:")] + route)))
+                async with asyncio.timeout(10):
+                    while value(proxy.metrics(), VMS):  # closed behind the reload
+                        await asyncio.sleep(0.01)
+                return before, proxy.metrics()
+
+    before, after = asyncio.run(run())
+    assert value(before, VMS) == 2  # one serves, one stands by
+    assert value(after, 'sluiceway_plugin_memory_bytes{plugin="counting"}') == 0
+
+
 def listening(config: configs.Config) -> configs.Config:
     """On a port that the system chooses."""
     return dataclasses.replace(config, listen=(configs.Listen("127.0.0.1", 0),))

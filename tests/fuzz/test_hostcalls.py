@@ -13,7 +13,8 @@ from abi.signature import HostFunction
 from host.testing import HostedStream
 from testdata import relay
 from tests.hostcalls.relays import OUT, PHASES, Run, exchange, start
-from tests.plugin.guests import Fields
+from tests.hostcalls.test_delivery import full, root_of
+from tests.plugin.guests import POST, Fields
 
 END = 8 * 65536
 OK, NF, BA, IMA, UN = (
@@ -88,7 +89,7 @@ texts = st.sampled_from(
 
 
 @st.composite
-def steps(draw: st.DrawFn, file: str) -> tuple[Any, ...]:
+def steps(draw: st.DrawFn, file: str, phases: Sequence[str] = PHASES[1:]) -> tuple[Any, ...]:
     """One call of a script; ranges are good ones half the time, else two numbers."""
     function: HostFunction = draw(st.sampled_from(relay.calls(file)))
     names = [parameter.name for parameter in function.parameters]
@@ -105,12 +106,29 @@ def steps(draw: st.DrawFn, file: str) -> tuple[Any, ...]:
         else:
             arguments.append(draw(numbers))
             at += 1
-    return (draw(st.sampled_from(PHASES[1:])), function.name, *arguments)
+    return (draw(st.sampled_from(phases)), function.name, *arguments)
 
 
 results = st.tuples(
     st.sampled_from(PHASES[4:10]), st.just(relay.RETURN), st.sampled_from([0, 0, 0, 1, 2, 3, 4, 0xFFFFFFFF])
 )
+
+
+OF_PLUGIN_CONTEXTS = (
+    *("vm_start", "configure", "queue_ready", "http_call_response", "foreign_function"),
+    *("grpc_receive_initial_metadata", "grpc_receive", "grpc_receive_trailing_metadata", "grpc_close"),
+)
+OF_CONNECTIONS = (
+    *("new_connection", "downstream_data", "upstream_data"),
+    *("downstream_connection_close", "upstream_connection_close", "done", "log", "delete"),
+)
+
+
+def scripts_in(phases: Sequence[str]) -> st.SearchStrategy[list[tuple[Any, ...]]]:
+    """Calls in these callbacks; connections also pause."""
+    pauses = st.tuples(st.sampled_from(phases), st.just(relay.RETURN), st.sampled_from([0, 1, 4, 0xFFFFFFFF]))
+    calls = steps("relay.wat", phases)
+    return st.lists(st.one_of(calls, calls, pauses) if phases is OF_CONNECTIONS else calls, max_size=12)
 
 
 def script_of(file: str) -> st.SearchStrategy[list[tuple[Any, ...]]]:
@@ -188,3 +206,62 @@ def test_wasi_bears_any_arguments(script: list[tuple[Any, ...]]) -> None:
         assert all(result in set(WasiErrno) for _, call, result in outcome.results if call in names)
     check_exchange(outcome.stream)
     outcome.host.close()
+
+
+@settings(max_examples=300)
+@given(scripts_in(OF_PLUGIN_CONTEXTS))
+def test_host_calls_bear_any_arguments_in_callbacks_of_plugin_contexts(script: list[tuple[Any, ...]]) -> None:
+    """At the start, and in what queues, calls and foreign functions bring: with no stream, and with one made effective."""
+    at_start = [step for step in script if step[0] == "vm_start"]
+    queue = ("configure", "proxy_register_shared_queue", b"q", OUT)
+    effective = [(phase, "proxy_set_effective_context", 2) for phase in OF_PLUGIN_CONTEXTS[2::2]]
+    steps = [queue, *effective, *(step for step in script if step[0] != "vm_start")]
+    try:
+        host = start(*steps, vm_steps=at_start, callback_deadline=1000)
+    except ValueError:  # a script longer than a relay's room
+        return
+    with host:
+        stream = host.http_stream()
+        stream.request_headers(POST)
+        root = root_of(host)
+        for callback, *arguments in (
+            ("proxy_on_http_call_response", 4, 1, 2, 3),
+            ("proxy_on_grpc_receive_initial_metadata", 6, 1),
+            ("proxy_on_grpc_receive", 6, 4),
+            ("proxy_on_grpc_receive_trailing_metadata", 6, 1),
+            ("proxy_on_grpc_close", 6, 0),
+            ("proxy_on_foreign_function", 1, 4),
+        ):
+            root.deliver(callback, full(), *arguments)
+        host.shared_queue(b"q").enqueue(b"item")
+        host.advance(0.1)
+        stream.close()
+        assert host.failures == 0
+        check_exchange(stream)
+        assert host.vm.contexts == 1
+
+
+@settings(max_examples=300)
+@given(scripts_in(OF_CONNECTIONS))
+def test_host_calls_bear_any_arguments_on_connections(script: list[tuple[Any, ...]]) -> None:
+    """Bytes leave once each at most, in order, and nothing behind the end."""
+    try:
+        host = start(*script, callback_deadline=1000)
+    except ValueError:
+        return
+    with host:
+        connection = host.connection()
+        connection.new_connection()
+        connection.downstream_data(b"hello")
+        connection.upstream_data(b"world", end_of_stream=True)
+        connection.downstream_data(b"", end_of_stream=True)
+        connection.upstream_close()
+        connection.downstream_close()
+        host.advance(1)
+        connection.close()
+        assert host.failures == 0
+        if not any(
+            step[1] in ("proxy_set_buffer_bytes", relay.RETURN, "proxy_close_stream") for step in script
+        ):
+            assert (connection.to_upstream.data, connection.to_client.data) == (b"hello", b"world")
+        assert host.vm.contexts == 1

@@ -127,6 +127,22 @@ def test_the_duration_is_known_at_the_end() -> None:
     assert 0 < struct.unpack("<q", duration)[0] < 60 * 10**9
 
 
+def test_what_a_client_has_encoded_stays_encoded() -> None:
+    """K 117-13, where nginx decodes it: raw, as in Envoy."""
+    raw = b"/a%20b%2Fc?q=%7B%22a%22%3A1%7D&r=a+b"
+    with start(
+        *(
+            ("request_headers", GET_PROPERTY, path(f"request.{name}"), OUT + 8 * at, OUT + 8 * at + 4)
+            for at, name in enumerate(("path", "url_path", "query"))
+        )
+    ) as host:
+        stream = host.http_stream()
+        stream.request_headers([(name, raw if name == b":path" else value) for name, value in GET])
+        outcome = Run(host, stream, "relay.wat")
+        whole = [outcome.given(OUT + 8 * at) for at in range(3)]
+    assert whole == [raw, b"/a%20b%2Fc", b"q=%7B%22a%22%3A1%7D&r=a+b"]
+
+
 def test_the_backends_latency_is_known_at_the_end_of_its_response() -> None:
     """A duration, from when an upstream was got to its last byte; none for what has no upstream or is not over."""
     steps = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from abi import Status
-from tests.hostcalls.relays import OUT, PHASES, exchange, expect, in_phases, run, start
+from tests.hostcalls.relays import OUT, PHASES, REQUEST, exchange, expect, in_phases, run, start
 
 
 def test_the_time_is_the_clock_on_the_wall_in_nanoseconds() -> None:
@@ -50,6 +50,26 @@ def test_a_period_set_by_a_stream_ticks_for_the_plugin() -> None:
 def test_a_period_of_zero_never_ticks() -> None:
     """K 003-1."""
     assert ticks(("configure", "proxy_set_tick_period_milliseconds", 0)) == 0
+
+
+def test_lines_of_a_tick_are_the_plugins_and_no_requests() -> None:
+    """K 003-2,3: it ticks without traffic, and between the requests of others; a stream made effective names its own."""
+    steps = [("configure", "proxy_set_tick_period_milliseconds", 10), ("tick", "proxy_log", 2, b"ticked")]
+    by_hand = [("tick", "proxy_set_effective_context", 2), ("tick", "proxy_log", 2, b"for the stream")]
+    with start(*steps, *by_hand) as host:
+        host.advance(0.01)
+        with host.http_stream(request_id="r-1") as stream:
+            stream.request_headers(REQUEST, end_of_stream=True)
+            host.advance(0.01)
+        told = [
+            (line.message, line.context, line.request) for line in host.lines if "relay" not in line.message
+        ]
+        assert told == [
+            ("ticked", 1, ""),
+            ("for the stream", 1, ""),
+            ("ticked", 1, ""),
+            ("for the stream", 2, "r-1"),
+        ]
 
 
 def test_a_tick_that_sets_zero_is_the_last() -> None:

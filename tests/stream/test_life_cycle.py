@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from host.testing import ChainHost, PluginHost, WasmPlugin
+from abi import Action
+from host.testing import ChainHost, Message, PluginHost, WasmPlugin
 from tests.plugin.guests import GET, OK, answer, host, plugin_file, send
 
 LIFECYCLE = plugin_file("lifecycle")
@@ -84,6 +85,22 @@ def test_an_exchange_that_never_began_makes_no_context() -> None:
         with plugin.http_stream():
             pass
         assert len(plugin.trace("proxy_on_context_create")) == 1
+
+
+def test_what_comes_before_the_requests_head_reaches_no_guest() -> None:
+    """EH AllHeadersAndTrailersNotStarted: every event continues, and no context is made for it."""
+    with PluginHost(LIFECYCLE) as plugin:
+        before = len(plugin.trace())
+        with plugin.http_stream() as stream:
+            actions = [
+                stream.request_body(b"x"),
+                stream.request_trailers([(b"a", b"b")]),
+                stream.response_body(b"x"),
+                stream.response_trailers([(b"a", b"b")]),
+            ]
+            assert actions == [Action.CONTINUE] * 4
+            assert (stream.to_upstream, stream.to_client) == (Message(), Message())
+        assert len(plugin.trace()) == before
 
 
 def test_a_client_that_goes_away_is_logged_all_the_same() -> None:

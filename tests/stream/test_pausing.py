@@ -102,6 +102,50 @@ def test_a_resume_before_the_pause_does_not_disarm_it() -> None:
         assert stream.request_paused
 
 
+def test_a_stream_that_is_resumed_twice_goes_on_once() -> None:
+    """In one callback and in later ones: the head leaves once, and what pauses behind it still does."""
+    twice = [("tick", "proxy_continue_stream", 0)] * 2
+    steps = [
+        ("configure", "proxy_set_tick_period_milliseconds", 10),
+        ("request_headers", relay.RETURN, 1),
+        ("request_body", relay.RETURN, 1),
+        ("tick", "proxy_set_effective_context", 2),
+        *twice,
+    ]
+    with start(*steps) as plugin, plugin.http_stream() as stream:
+        stream.request_headers(POST)
+        plugin.advance(0.01)
+        assert stream.to_upstream.headers is not None
+        plugin.advance(0.03)  # nothing is paused now
+        stream.request_body(b"body", end_of_stream=True)
+        assert stream.request_paused
+        plugin.advance(0.03)
+        assert (stream.to_upstream.chunks, stream.to_upstream.ended) == ([b"body"], True)
+        assert (
+            len(plugin.trace("proxy_on_request_headers")) == len(plugin.trace("proxy_on_request_body")) == 1
+        )
+
+
+@pytest.mark.parametrize("first", ["resume", "answer"])
+def test_a_stream_that_is_resumed_and_answered_at_once_is_answered(first: str) -> None:
+    """Whatever comes first: an answer ends the request, so that there is nothing to resume."""
+    both = [
+        ("tick", "proxy_continue_stream", 0),
+        ("tick", "proxy_send_local_response", 403, 0, 0, 0, 0, 0, 0, -1),
+    ]
+    steps = [
+        ("configure", "proxy_set_tick_period_milliseconds", 10),
+        ("request_headers", relay.RETURN, 1),
+        ("tick", "proxy_set_effective_context", 2),
+        *(both if first == "resume" else reversed(both)),
+    ]
+    with start(*steps) as plugin, plugin.http_stream() as stream:
+        stream.request_headers(GET, end_of_stream=True)
+        plugin.advance(0.05)
+        assert stream.to_client.status == 403
+        assert stream.to_upstream.headers is None
+
+
 def test_a_body_that_pauses_grows_until_its_end() -> None:
     """EH BufferBody: each call sees all that came so far, and CONTINUE lets all of it go."""
     with (
