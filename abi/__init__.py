@@ -14,6 +14,7 @@ from abi.callbacks import (
     Source,
     callbacks_of,
 )
+from abi.grpc_status import GrpcStatus
 from abi.hostcalls import HOSTCALLS, HOSTCALLS_BY_NAME, Hostcall, hostcalls_of
 from abi.imports import ImportFault, host_function, import_faults, is_stub
 from abi.pairs import Pairs, PairsError, decode_pairs, encode_pairs, join_path, split_path
@@ -36,7 +37,6 @@ from abi.types import (
     BufferFlags,
     BufferType,
     DataStatus,
-    GrpcStatus,
     HeadersStatus,
     LogLevel,
     MapType,

@@ -178,29 +178,6 @@ class MetricType(IntEnum):
     HISTOGRAM = 2
 
 
-class GrpcStatus(IntEnum):
-    """gRPC status codes; NOT_SET is how a local response says that it is no gRPC answer."""
-
-    NOT_SET = -1
-    OK = 0
-    CANCELLED = 1
-    UNKNOWN = 2
-    INVALID_ARGUMENT = 3
-    DEADLINE_EXCEEDED = 4
-    NOT_FOUND = 5
-    ALREADY_EXISTS = 6
-    PERMISSION_DENIED = 7
-    RESOURCE_EXHAUSTED = 8
-    FAILED_PRECONDITION = 9
-    ABORTED = 10
-    OUT_OF_RANGE = 11
-    UNIMPLEMENTED = 12
-    INTERNAL = 13
-    UNAVAILABLE = 14
-    DATA_LOSS = 15
-    UNAUTHENTICATED = 16
-
-
 class WasiErrno(IntEnum):
     """The WASI error numbers that a Proxy-Wasm host answers with (WASI preview 1, ``$errno``)."""
 

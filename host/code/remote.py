@@ -38,6 +38,10 @@ class Remote:
     trusted_ca: Path | None = None
 
 
+_Module = tuple[bytes, str]
+"""A module and its SHA-256."""
+
+
 class Fetcher:
     """Fetches code, for any thread. `limit`: bytes that a module may have."""
 
@@ -71,32 +75,33 @@ class Fetcher:
             return content  # another worker has brought it while this one waited
         client = HttpClient(timeout=remote.timeout, retries=remote.retries, trusted_ca=remote.trusted_ca)
         is_image = remote.url.startswith("oci://")
-        content = (self._pull if is_image else self._download)(remote, client)
-        digest = hashlib.sha256(content).hexdigest()
+        content, digest = (self._pull if is_image else self._download)(remote, client)
         if remote.sha256 and digest != remote.sha256:
             raise CodeError(f"{remote.url}: its sha256 is {digest}, not {remote.sha256}", is_final=True)
-        self._store.put(content)
+        self._store.put(content, digest)
         return content
 
-    def _download(self, remote: Remote, client: HttpClient) -> bytes:
+    def _download(self, remote: Remote, client: HttpClient) -> _Module:
         answer = client.get(remote.url, self._limit)
         if answer.status != 200:
             raise CodeError(f"{remote.url}: status {answer.status}")
-        return answer.body
+        return answer.body, hashlib.sha256(answer.body).hexdigest()
 
-    def _pull(self, remote: Remote, client: HttpClient) -> bytes:
-        if remote.pull_policy == "if_not_present" and (content := self._kept(remote.url)) is not None:
-            return content
+    def _pull(self, remote: Remote, client: HttpClient) -> _Module:
+        if remote.pull_policy == "if_not_present" and (module := self._kept(remote.url)) is not None:
+            return module
         registry = Registry(parse(remote.url), client, remote.pull_secret)
         layer = registry.layer()
-        content = self._kept(layer["digest"])
-        if content is None:
+        module = self._kept(layer["digest"])
+        if module is None:
             content = registry.module(layer, self._limit)
-        digest = hashlib.sha256(content).hexdigest()
-        self._store.name(layer["digest"], digest)
-        self._store.name(remote.url, digest)
-        return content
+            module = content, hashlib.sha256(content).hexdigest()
+        self._store.name(layer["digest"], module[1])
+        self._store.name(remote.url, module[1])
+        return module
 
-    def _kept(self, name: str) -> bytes | None:
+    def _kept(self, name: str) -> _Module | None:
         digest = self._store.named(name)
-        return self._store.get(digest) if digest is not None else None
+        if digest is None or (content := self._store.get(digest)) is None:
+            return None
+        return content, digest

@@ -35,11 +35,9 @@ class CodeStore:
             return None
         return content
 
-    def put(self, content: bytes) -> str:
-        """Keep content; returns its SHA-256."""
-        digest = hashlib.sha256(content).hexdigest()
+    def put(self, content: bytes, digest: str) -> None:
+        """Keep content under its SHA-256."""
         self._write(f"{digest}.wasm", content)
-        return digest
 
     def named(self, name: str) -> str | None:
         """Return the SHA-256 of what was last kept under this name."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from abi.types import BufferType, GrpcStatus, MapType
+from abi.grpc_status import GrpcStatus
+from abi.types import BufferType, MapType
 from host.headers import HeaderMap
 from host.plugin.allowance import Allowance
 from host.plugin.delivery import Delivery

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from abi.types import GrpcStatus
+from abi.grpc_status import GrpcStatus
 from host.headers import HeaderMap
 from host.plugin.grpc_call import GrpcCall, GrpcUnaryCall
 from host.plugin.services import Timer

@@ -60,9 +60,11 @@ def server_tls(
     return ServerTls(context, depth)
 
 
-def client_tls(*, verify: bool, trusted: Path | None = None) -> ssl.SSLContext:
+def client_tls(*, verify: bool, trusted: Path | None = None, alpn: Sequence[str] = ()) -> ssl.SSLContext:
     """Return a context towards servers; `trusted` is a file of CAs, None the system's. Raises TlsError."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if alpn:
+        context.set_alpn_protocols(list(alpn))
     if not verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE

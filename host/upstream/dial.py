@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from pathlib import Path
 from typing import Literal
 
+from host.tls import contexts
 from host.upstream.connection import UpstreamConnection
 
 Speaks = Literal["http/1.1", "h2"]
@@ -99,17 +101,13 @@ class TlsDialer(TcpDialer):
             context = self._contexts[speaks] = executor(None, self._new_context, speaks)
         try:
             return await asyncio.shield(context)
-        except OSError as error:
+        except contexts.TlsError as error:
             self._contexts.pop(speaks, None)  # the file may be there next time
-            raise TlsError(f"{self._trusted}: {error.strerror or error}") from error
+            raise TlsError(str(error)) from error
 
     def _new_context(self, speaks: Speaks) -> ssl.SSLContext:
-        context = ssl.create_default_context(cafile=self._trusted or None)
-        context.set_alpn_protocols([speaks])
-        if not self._verify:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-        return context
+        trusted = Path(self._trusted) if self._trusted else None
+        return contexts.client_tls(verify=self._verify, trusted=trusted, alpn=[speaks])
 
 
 def _reason(error: OSError) -> str:

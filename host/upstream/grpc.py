@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 from urllib.parse import unquote_to_bytes
 
+from abi.grpc_status import GrpcStatus
 from host.headers import HeaderMap
 from host.http.http2 import ErrorCode, Http2Error
 from host.upstream.grpc_messages import BadMessage, MessageReader, encode_message
-from host.upstream.grpc_status import GrpcStatus, of_error_code, of_field, of_http_status
+from host.upstream.grpc_status import of_error_code, of_field, of_http_status
 from host.upstream.http2_pool import Acquired, Http2Pool
 from host.upstream.http2_stream import Http2Stream, StreamFailure
 

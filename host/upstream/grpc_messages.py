@@ -6,7 +6,7 @@ import struct
 from collections.abc import Iterator
 from typing import Final
 
-from host.upstream.grpc_status import GrpcStatus
+from abi.grpc_status import GrpcStatus
 
 _PREFIX: Final = struct.Struct(">BI")  # compressed or not, length of the message
 

@@ -1,36 +1,12 @@
-"""gRPC's status codes, and which of them an HTTP status or an HTTP/2 error code stands for.
+"""Which of gRPC's status codes an HTTP status or an HTTP/2 error code stands for.
 
 Sources: grpc/grpc doc/statuscodes.md, doc/http-grpc-status-mapping.md, and "Errors" of doc/PROTOCOL-HTTP2.md.
 """
 
 from __future__ import annotations
 
-from enum import IntEnum
-
+from abi.grpc_status import GrpcStatus
 from host.http.http2 import ErrorCode
-
-
-class GrpcStatus(IntEnum):
-    """doc/statuscodes.md."""
-
-    OK = 0
-    CANCELLED = 1
-    UNKNOWN = 2
-    INVALID_ARGUMENT = 3
-    DEADLINE_EXCEEDED = 4
-    NOT_FOUND = 5
-    ALREADY_EXISTS = 6
-    PERMISSION_DENIED = 7
-    RESOURCE_EXHAUSTED = 8
-    FAILED_PRECONDITION = 9
-    ABORTED = 10
-    OUT_OF_RANGE = 11
-    UNIMPLEMENTED = 12
-    INTERNAL = 13
-    UNAVAILABLE = 14
-    DATA_LOSS = 15
-    UNAUTHENTICATED = 16
-
 
 _OF_HTTP_STATUS = {
     b"400": GrpcStatus.INTERNAL,

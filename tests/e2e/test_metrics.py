@@ -161,7 +161,7 @@ def test_the_number_of_vms_goes_up_and_down_again(tmp_path: Path) -> None:
                 )
                 await proxy.reload(listening(configs.loads(text[: text.index("wasm:")] + route)))
                 async with asyncio.timeout(10):
-                    while value(proxy.metrics(), VMS):  # closed behind the reload
+                    while value(proxy.metrics(), VMS):  # noqa: ASYNC110
                         await asyncio.sleep(0.01)
                 return before, proxy.metrics()
 

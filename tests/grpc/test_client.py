@@ -10,12 +10,12 @@ from typing import TypeVar
 
 import pytest
 
+from abi.grpc_status import GrpcStatus
 from host.headers import HeaderMap
 from host.http.deadlines import Deadlines
 from host.upstream.balancer import Node
 from host.upstream.dial import TcpDialer
 from host.upstream.grpc import GrpcRequest, GrpcStream
-from host.upstream.grpc_status import GrpcStatus
 from host.upstream.http2_pool import Http2Pool
 from host.upstream.upstream import Upstream
 from tests.grpc.servers import (

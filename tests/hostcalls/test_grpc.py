@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from abi import BufferType, MapType, Status
+from abi.grpc_status import GrpcStatus
 from abi.pairs import decode_pairs, encode_pairs
-from abi.types import GrpcStatus
 from host.testing import CalloutSettings, HostedGrpcCall, HostedStream, PluginHost
 from tests.hostcalls.relays import OUT, PHASES, Run, exchange, start
 from tests.plugin.guests import GET
