@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from host.building import toolchain
-from host.building.kinds import SDKS, SHIMS, Kind, Source, detect, shims_of
+from host.building.kinds import SDKS, SHIMS, Kind, Source, check_packages, detect, shims_of
 from host.building.workplace import CALLS, GENERATED, Workplace, module_root
 from host.errors import HostError
 
@@ -56,6 +56,7 @@ def build(
     if not output.parent.is_dir():
         raise HostError(f"{output.parent} is no folder")
     handlers: list[str] = []
+    check_packages(source, found)
     if tinygo:
         if found is not Kind.PROXY_WASM:
             raise HostError(

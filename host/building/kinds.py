@@ -111,6 +111,21 @@ def detect(source: Source, inner: Iterable[Path] = ()) -> Kind:
     raise HostError(f"{source.folder / source.file} {wrong}: say which by --kind")
 
 
+def check_packages(source: Source, kind: Kind) -> None:
+    """Raise HostError where a plugin imports a package of the other system's that nothing stands in for."""
+    shim = SHIM_OF[kind]
+    folder = SHIMS / shim.folder
+    for path in sorted(source.imports()):
+        if _imports_module({path}, shim.module) and not any(
+            (folder / path[len(shim.module) + 1 :]).glob("*.go")
+        ):
+            there = sorted({str(file.parent.relative_to(folder)) for file in folder.rglob("*.go")} - {"."})
+            listed = ", ".join(name for name in there if not name.startswith(("internal", "sluiceway")))
+            raise HostError(
+                f"{source.folder / source.file} imports {path}, which is not there; there are: {listed}"
+            )
+
+
 def _kinds(imports: set[str]) -> set[Kind]:
     found = {kind for kind, shim in SHIM_OF.items() if _imports_module(imports, shim.module)}
     if _imports_module(imports, SDKS[0]):

@@ -61,10 +61,17 @@ def ask(command: Sequence[str], folder: Path, environment: Mapping[str, str]) ->
             timeout=_QUERY_SECONDS,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise HostError(f"{' '.join(command[:3])}: {error}") from None
+        raise HostError(f"{_named(command)}: {error}") from None
     if done.returncode != 0:
-        raise HostError(f"{' '.join(command[:3])}: {(done.stderr or done.stdout).strip()}")
+        complaint = (
+            (done.stderr or done.stdout).strip().removesuffix("\nexit status 1")
+        )  # of what `go run` ran
+        raise HostError(f"{_named(command)}: {complaint}")
     return done.stdout
+
+
+def _named(command: Sequence[str]) -> str:
+    return f"{Path(command[0]).name} {command[1]}"
 
 
 def environment(**changes: str) -> dict[str, str]:

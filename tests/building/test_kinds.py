@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from host.building.imports import imports_in
-from host.building.kinds import Kind, Source, detect
+from host.building.kinds import Kind, Source, check_packages, detect
 from host.errors import HostError
 
 SOURCES = Path(__file__).resolve().parents[1] / "peers/recompile"
@@ -103,3 +103,20 @@ def test_what_is_no_source(tmp_path: Path, name: str, message: str) -> None:
     (tmp_path / "plugin.so").write_bytes(b"\x7fELF")
     with pytest.raises(HostError, match=message):
         Source.at(tmp_path / name)
+
+
+def test_packages_that_nothing_stands_in_for(tmp_path: Path) -> None:
+    """Are named before Go looks for them in the network, with those that are there."""
+    (tmp_path / "main.go").write_text('package main\nimport "github.com/TykTechnologies/tyk/storage"\n')
+    with pytest.raises(HostError) as caught:
+        check_packages(Source.at(tmp_path), Kind.TYK)
+    there = "apidef, ctx, header, headers, log, user"
+    assert str(caught.value).endswith(
+        f"imports github.com/TykTechnologies/tyk/storage, which is not there; there are: {there}"
+    )
+
+
+@pytest.mark.parametrize("kind", [kind for kind in Kind if kind is not Kind.PROXY_WASM])
+def test_packages_that_are_there(kind: Kind) -> None:
+    """All that the plugins of the tests import."""
+    check_packages(Source.at(SOURCES / kind.value), kind)
