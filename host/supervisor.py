@@ -56,7 +56,10 @@ def serve(source: Path | Config, listen: Listen | None = None, workers: int | No
 
     _open_standard_streams()
     if isinstance(source, Path):
-        config, resources, first = _read(source, adapt)
+        # Reading takes libraries that nobody needs who is given a Config.
+        from host.admin.resources import begin
+
+        config, resources, first = begin(source, adapt)
     else:
         config, resources, first = adapt(dataclasses.replace(source, admin=None)), None, None
     log = logs.setup(config.log.level, config.log.format)
@@ -64,21 +67,6 @@ def serve(source: Path | Config, listen: Listen | None = None, workers: int | No
         return asyncio.run(Supervisor(config, load, resources, first).run())
     finally:
         log.flush()
-
-
-def _read(path: Path, adapt: Callable[[Config], Config]) -> tuple[Config, Resources | None, Proposal | None]:
-    """Return the configuration of the files, and where the Admin API is served what it changes, and how that begins."""
-    # Reading takes libraries that nobody needs who is given a Config.
-    from host.admin.resources import Resources
-    from host.config.files import admin_of, make, read
-
-    documents = read(path)
-    settings = admin_of(documents)
-    if settings is None:
-        return adapt(make(documents)), None, None
-    resources = Resources(path, documents, settings.store, adapt)
-    first = resources.first()
-    return first.config, resources, first
 
 
 def _open_standard_streams() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from host.admin.store import StoreFile, Told
 from host.config import AdminKey, Config
-from host.config.files import Documents, make, read
+from host.config.files import Documents, admin_of, make, read
 from host.config.overlay import entries, laid_over
 
 
@@ -82,3 +82,19 @@ class Resources:
         if config.admin is not None:
             config = dataclasses.replace(config, admin=dataclasses.replace(config.admin, keys=()))
         return Proposal(self._adapt(config), keys, base, told, merged)
+
+
+def begin(
+    path: Path, adapt: Callable[[Config], Config] = lambda each: each
+) -> tuple[Config, Resources | None, Proposal | None]:
+    """Return what is to be served at the start; where the Admin API is served, also what it changes, and its proposal.
+
+    `adapt`: as `Resources` has it. Raises ConfigError.
+    """
+    documents = read(path)
+    settings = admin_of(documents)
+    if settings is None:
+        return adapt(make(documents)), None, None
+    resources = Resources(path, documents, settings.store, adapt)
+    first = resources.first()
+    return first.config, resources, first

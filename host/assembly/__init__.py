@@ -131,12 +131,12 @@ async def _assemble(
         plugins, around.services, around.shadows, reverse_response=config.response_order == "reverse"
     )
     routes = Routes(config, plugins, chains, upstreams, around.requests)
-    rules = list(around.rules)
+    rules = []
     for count, route in enumerate(config.routes, 1):
         rules.append(routes.rule(route))
         if not count % _BATCH:
             await asyncio.sleep(0)
-    router = await around.services.run(lambda: Router(rules))
+    router = await around.services.run(lambda: Router([*around.rules, *rules]))
     streams = StreamRoutes(plugins, chains, upstreams)
     stream_rules, unmatched = streams.rules(config), routes.unmatched()
     services = BackgroundServices(config, plugins)

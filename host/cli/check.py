@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from host import config
+from host.admin.resources import begin
 from host.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def add_to(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def _check(options: argparse.Namespace) -> int:
-    found = config.load(options.config)
+    found, _, _ = begin(options.config)  # with what the Admin API was told, where that is kept
     # Only now: a configuration that cannot be read needs no engine.
     from host import proxy
 

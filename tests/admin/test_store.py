@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from host.cli import main
 from host.errors import ConfigError
 from tests.admin.desk import FILE, ROUTE, Desk
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_without_a_store_a_restart_forgets(tmp_path: Path) -> None:
@@ -98,3 +101,18 @@ def test_a_file_that_is_read_again_lies_below_what_was_told(tmp_path: Path) -> N
     assert str(caught.value) == "/apisix/routes/1@1: service_id: no entry of services has id 's'"
     assert desk.uris() == ["/new", "/told"]
     assert desk.ask("PATCH", "/routes/1", {"desc": "still"})[0] == 200
+
+
+def test_check_looks_at_the_store_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Else it would find nothing wrong with what does not start."""
+    desk = Desk(tmp_path, store="told.json")
+    (tmp_path / "hdr.wasm").write_bytes(
+        (ROOT / "testdata/plugins/custom_response_header/plugin.wasm").read_bytes()
+    )
+    desk.ask("PUT", "/routes/1", {"uri": "/told", "service_id": "s"})
+    assert main(["check", str(desk.path)]) == 0
+    assert capsys.readouterr().out == f"{desk.path}: no problem; plugins: 1, routes: 3\n"
+    text = desk.path.read_text().replace("id: s,", "id: other,").replace("service_id: s", "service_id: other")
+    desk.path.write_text(text)
+    assert main(["check", str(desk.path)]) == 1
+    assert "/apisix/routes/1@1: service_id: no entry of services has id 's'" in capsys.readouterr().err
