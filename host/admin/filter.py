@@ -45,18 +45,17 @@ class AdminFilter(PythonFilter):
 
     def on_request_headers(self, context: FilterContext, end_of_stream: bool) -> Action:
         """Turn strangers away before their bodies are read."""
-        client = _ip_of(context)
-        if not self._addresses.admit(client):
-            self._answer(context, error(403, "403 Forbidden"))
-            return Action.PAUSE
-        headers = context.request_headers
+        headers, client = context.request_headers, _ip_of(context)
         target, key = headers.get(b":path") or b"", headers.get(b"x-api-key") or b""
-        context.data = AdminRequest(headers.get(b":method") or b"", target, client, key)
         # Either may hold the key, and an access log may show both.
         headers.remove(b"x-api-key")
         headers.set(b":path", target.partition(b"?")[0])
         if isinstance(context.stream, LocalAnswers):
             context.stream.hide_query()
+        if not self._addresses.admit(client):
+            self._answer(context, error(403, "403 Forbidden"))
+            return Action.PAUSE
+        context.data = AdminRequest(headers.get(b":method") or b"", target, client, key)
         if end_of_stream:
             self._begin(context, b"")
         return Action.PAUSE

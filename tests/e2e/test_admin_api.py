@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -18,6 +19,10 @@ from typing import Any
 import pytest
 from wasmtime import wat2wasm
 
+from host.proxy import Proxy
+from tests.e2e import embedded
+from tests.e2e.embedded import load
+from tests.e2e.gateway import run
 from tests.e2e.process import GatewayProcess, get, origin, plugin, running
 from tests.e2e.test_reload import SLOW
 
@@ -328,6 +333,36 @@ def test_a_signal_ends_a_change_that_lasts(tmp_path: Path) -> None:
         assert answers == [(503, {"error_msg": "the gateway is stopping"})]
 
 
+RUNNER = """
+import os, socket
+end = socket.socket(socket.AF_UNIX)
+end.bind(os.environ["APISIX_LISTEN_ADDRESS"].removeprefix("unix:"))
+end.listen()
+print("runner", os.getpid(), flush=True)
+while True:
+    end.accept()
+"""
+
+
+def test_processes_of_plugins_are_left_alone(tmp_path: Path) -> None:
+    """A hangup starts a runner anew, a change of routes does not."""
+    (tmp_path / "runner.py").write_text(RUNNER)
+    more = f"ext-plugin: {{cmd: [{sys.executable}, {tmp_path}/runner.py]}}\n"
+    with origin() as server, gateway(tmp_path, workers=2, more=more) as (process, address, admin):
+        process.wait_for(r"runner \d+$")
+        for version in ("one", "two", "three"):
+            assert ask(admin, "PUT", "/routes/1", route(server.server_port, header=version))[0] in (200, 201)
+        assert get(address)[1]["x-go-wasm"] == "three"
+        (tmp_path / "apisix.yaml").write_text("routes: []\n#END\n")
+        process.signal(signal.SIGHUP)
+        process.wait_for(r"worker=[01]: reloaded", 2)
+        process.wait_for(r"runner \d+$", 2)
+        assert len([line for line in process.log if re.search(r"runner \d+$", line)]) == 2
+        assert get(address)[1]["x-go-wasm"] == "three"
+        assert ask(admin, "PUT", "/routes/1", route(server.server_port, header="four"))[0] == 200
+        assert get(address)[1]["x-go-wasm"] == "four"
+
+
 def test_a_broken_route_of_the_file_blocks_no_other(tmp_path: Path) -> None:
     """It answers 503 from the start on; changes are judged by what they change, and can mend it."""
     with origin() as server:
@@ -356,3 +391,14 @@ def test_a_key_is_made_up_and_the_port_is_loopback(tmp_path: Path) -> None:
         key = line.partition("until the next start it is ")[2].split()[0]
         assert ask(("127.0.0.1", 9180), "GET", "/routes", key=key)[0] == 200
         assert ask(("127.0.0.1", 9180), "GET", "/routes", key="x")[0] == 401
+
+
+def test_an_embedded_proxy_says_that_it_does_not_serve_it(caplog: pytest.LogCaptureFixture) -> None:
+    """Its path is as unknown as any other."""
+
+    async def test() -> None:
+        async with Proxy(load("apisix: {port_admin: 9080}\nroutes: []\n")) as proxy:
+            assert (await embedded.ask(proxy, "/apisix/admin/routes")).status == 404
+
+    run(test())
+    assert "the Admin API is not served" in caplog.text
