@@ -104,6 +104,11 @@ class PeerConnection(asyncio.Protocol):
             raise ConnectionLost("the peer has closed the connection")
         self._transport.write(data)
 
+    @property
+    def is_full(self) -> bool:
+        """Whether the peer does not take what was sent: `drain` would wait."""
+        return self._is_full
+
     async def drain(self) -> None:
         """Wait until the peer has taken most of what was sent. Raises ConnectionLost."""
         if self._is_full and not self.is_closed:

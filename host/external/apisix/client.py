@@ -221,8 +221,12 @@ class _Call:
     async def make(self, *, fresh: bool) -> Message:
         """Do it on a connection of the pool, or on a fresh one."""
         connections = self._client._connections
-        async with _within(self._runner.read_timeout, "no connection to it is free"):
+        has_room = connections.taken < self._runner.max_connections and not connections.waiting
+        if connections.idle and has_room:  # what does not wait needs no timer
             connection = await connections.acquire(fresh=fresh)
+        else:
+            async with _within(self._runner.read_timeout, "no connection to it is free"):
+                connection = await connections.acquire(fresh=fresh)
         try:
             self.can_be_made_again = connection.exchanges > 1
             message = await self._exchange(connection)
@@ -268,8 +272,9 @@ class _Call:
 
     async def _send(self, connection: PeerConnection, frame: bytes) -> None:
         connection.write(frame)
-        async with _within(self._runner.send_timeout, "the runner does not take what is sent"):
-            await connection.drain()
+        if connection.is_full:
+            async with _within(self._runner.send_timeout, "the runner does not take what is sent"):
+                await connection.drain()
 
     async def _receive(self, connection: PeerConnection, type_: FrameType) -> Message:
         async with _within(self._runner.read_timeout, "the runner does not answer"):

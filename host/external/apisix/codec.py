@@ -119,6 +119,7 @@ class InfoRequest:
 Message = ErrorReply | PrepareReply | RequestReply | ResponseReply | InfoRequest
 
 _FIELDS: Final = 11  # numbers of a message before its entries
+_TYPES: Final = tuple(FrameType)
 _read, _unpack = lib.sw_apisix_read, ffi.unpack
 
 
@@ -126,7 +127,7 @@ def read_header(header: bytes) -> tuple[FrameType, int]:
     """Return the type of a frame and how many bytes follow, from its first four. Raises FrameError."""
     if header[0] > FrameType.RESPONSE_CALL:
         raise FrameError(f"a frame of the type {header[0]}, which the protocol does not know")
-    return FrameType(header[0]), int.from_bytes(header[1:4], "big")
+    return _TYPES[header[0]], int.from_bytes(header[1:4], "big")
 
 
 class Codec:

@@ -477,6 +477,27 @@ def test_a_connection_that_the_runner_has_closed_meanwhile_costs_no_call(path: P
     run(test())
 
 
+def test_a_runner_that_does_not_read_is_not_waited_for(path: Path) -> None:
+    """It has asked for a body, and takes but the beginning."""
+
+    async def deaf(runner: FakeRunner, call: Call, link: Link) -> bytes:
+        link.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        link.writer.write(frames.info_request(2))
+        await asyncio.Event().wait()
+        return b""
+
+    async def answer(question: InfoRequest) -> bytes | None:
+        return bytes(2**23)
+
+    async def test() -> None:
+        async with asked(path, reply=deaf, send_timeout=0.3) as (_, client):
+            with pytest.raises(RunnerError, match="does not take what is sent within 0.3 s"):
+                await client.request(configuration("a"), HEADERS, bytes(4), answer)
+            assert client._connections.taken == 0
+
+    run(test())
+
+
 def test_questions_of_one_call_have_an_end(path: Path) -> None:
     async def endless(runner: FakeRunner, call: Call, link: Link) -> bytes:
         while True:
