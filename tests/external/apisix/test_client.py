@@ -491,7 +491,7 @@ def test_a_runner_that_does_not_read_is_not_waited_for(path: Path) -> None:
 
     async def test() -> None:
         async with asked(path, reply=deaf, send_timeout=0.3) as (_, client):
-            with pytest.raises(RunnerError, match="does not take what is sent within 0.3 s"):
+            with pytest.raises(RunnerError, match=r"does not take what is sent within 0\.3 s"):
                 await client.request(configuration("a"), HEADERS, bytes(4), answer)
             assert client._connections.taken == 0
 
