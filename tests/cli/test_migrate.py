@@ -86,6 +86,18 @@ def test_files_that_are_served_are_carried_over_whole(migrate, tmp_path: Path) -
     assert before.routes[0].plugins[0].configuration == b"a: 1\nb: 0x17\n"
 
 
+def test_runners_are_carried_over(migrate, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    """They are served: the runner that is started, what it sees of the environment, and what routes ask of it."""
+    gateway = 'ext-plugin: {cmd: ["./go-runner", "run"]}\nnginx_config: {envs: [MY_ENV_VAR, MODE=dev]}\n'
+    use = 'ext-plugin-pre-req: {conf: [{name: say, value: \'{"body":"hello"}\'}]}'
+    done = migrate(apisix_yaml=routes(f"uri: /get, plugins: {{{use}}}"), config_yaml=gateway)
+    assert (done.status, done.errors) == (0, [])
+    (tmp_path / "out.yaml").write_text(done.output)
+    carried = config.load("out.yaml")
+    assert carried == config.load("config.yaml")
+    assert [each.command for each in carried.processes] == [("./go-runner", "run")]
+
+
 def test_config_yaml_takes_the_other_file_along(migrate) -> None:  # type: ignore[no-untyped-def]
     """From either of the two the result is the same."""
     first = migrate(apisix_yaml=SERVED, config_yaml=GATEWAY)
