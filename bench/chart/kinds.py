@@ -32,11 +32,14 @@ class Kind:
     header: bool = True
 
 
-def _wasm(title: str, route: str, file: Path) -> Kind:
-    plugin = {"name": route, "priority": 7000, "log_level": "error", "file": str(file)}
-    return Kind(
-        title, route, {route: {"conf": HEADER_CONFIGURATION}}, lambda program: {"wasm": {"plugins": [plugin]}}
-    )
+def _wasm(
+    title: str, route: str, build: Callable[[], Path], conf: Section | str = HEADER_CONFIGURATION
+) -> Kind:
+    def settings(program: Path) -> Section:
+        plugin = {"name": route, "priority": 7000, "log_level": "error", "file": str(program)}
+        return {"wasm": {"plugins": [plugin]}}
+
+    return Kind(title, route, {route: {"conf": conf}}, settings, build)
 
 
 _PYTHON = {
@@ -63,6 +66,8 @@ def _kong(name: str, program: Path, start: str, query: str, socket: str | None =
     }
 
 
+_KONG_CONFIG = {"name": "X-Go-Wasm", "value": "APISIX"}
+
 KINDS: tuple[Kind, ...] = (
     Kind("no plugin", "none", header=False),
     Kind(
@@ -71,9 +76,9 @@ KINDS: tuple[Kind, ...] = (
         {"native": {"conf": HEADER_CONFIGURATION}},
         lambda program: {"python": _PYTHON},
     ),
-    _wasm("wasm, TinyGo", "tinygo", HEADER_PLUGIN),
-    _wasm("wasm, Rust", "rust", PLUGINS / "rust_response_header/plugin.wasm"),
-    _wasm("wasm, standard Go", "go", PLUGINS / "go_response_header/plugin.wasm"),
+    _wasm("wasm, TinyGo", "tinygo", lambda: HEADER_PLUGIN),
+    _wasm("wasm, Rust", "rust", lambda: PLUGINS / "rust_response_header/plugin.wasm"),
+    _wasm("wasm, standard Go", "go", lambda: PLUGINS / "go_response_header/plugin.wasm"),
     Kind(
         "APISIX runner, Go",
         "apisix",
@@ -81,17 +86,19 @@ KINDS: tuple[Kind, ...] = (
         lambda program: {"ext-plugin": {"cmd": [str(program)], "start_timeout": 10}},
         peers.apisix_runner,
     ),
+    _wasm("its source, as wasm", "apisix-wasm", lambda: peers.recompiled("runner")),
     Kind(
         "Kong plugin server, Go",
         "kong-go",
-        {"go-response-header": {"config": {"name": "X-Go-Wasm", "value": "APISIX"}}},
+        {"go-response-header": {"config": _KONG_CONFIG}},
         lambda program: _kong("go-response-header", program, f"-kong-prefix {_PREFIX}", "-dump"),
         peers.kong_go,
     ),
+    _wasm("its source, as wasm", "kong-wasm", lambda: peers.recompiled("kong_go"), _KONG_CONFIG),
     Kind(
         "Kong plugin server, Python (gevent)",
         "kong-python",
-        {"py-response-header": {"config": {"name": "X-Go-Wasm", "value": "APISIX"}}},
+        {"py-response-header": {"config": _KONG_CONFIG}},
         lambda program: _kong(
             "py-response-header",
             program,

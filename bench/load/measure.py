@@ -74,7 +74,7 @@ def verify(name: str, port: int, path: str, *, header: bool) -> None:
 
     `header`: whether `X-Go-Wasm: APISIX` is to be in it.
     """
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)  # modules may be compiled
     try:
         connection.request("GET", path)
         answer = connection.getresponse()

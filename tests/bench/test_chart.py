@@ -74,6 +74,8 @@ def test_a_chart_of_nothing_is_a_chart() -> None:
 
 def test_the_configuration_has_a_route_for_each_kind(tmp_path: Path) -> None:
     """What is measured is what a gateway takes."""
-    whole = configuration([(kind, tmp_path) for kind in KINDS], 9080, 1980)
+    program = tmp_path / "program"
+    program.write_bytes(b"")
+    whole = configuration([(kind, program) for kind in KINDS], 9080, 1980)
     loaded = config.loads(json.dumps(whole))
     assert [route.uris for route in loaded.routes] == [(f"/{kind.route}",) for kind in KINDS]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from tests.peers.making import go_program, made, run
+from tests.peers.making import PEERS, go_program, made, run
 
 HERE = Path(__file__).resolve().parent
 RUNNER_SDK = "github.com/apache/apisix-go-plugin-runner@v0.5.0"
@@ -22,6 +22,18 @@ def apisix_runner() -> Path:
 def kong_go() -> Path:
     """Return a plugin with go-pdk's server inside. Raises RuntimeError where it cannot be built."""
     return go_program("chart/kong_go", "go-response-header", GO_PDK, [HERE / "kong_go/main.go"])
+
+
+def recompiled(name: str) -> Path:
+    """Return the sources of a peer compiled to a plugin by `sluiceway build`. Raises RuntimeError where it cannot be.
+
+    It is done anew each time: what the gateway puts in the place of the peers' SDKs changes with the gateway.
+    """
+    folder = PEERS / "chart"
+    folder.mkdir(parents=True, exist_ok=True)
+    output = folder / f"{name}.wasm"
+    run(HERE, sys.executable, "-P", "-m", "host", "build", str(HERE / name), "-o", str(output))
+    return output
 
 
 def kong_python() -> Path:
