@@ -67,18 +67,18 @@ def test_a_runner_of_ours_is_a_process_with_apisix_s_variables(monkeypatch: pyte
     assert runner_of(MANAGED) == Runner(process="runner")
 
 
-@pytest.mark.parametrize("path", ["/tmp/runner.sock", "unix:/tmp/runner.sock", "../../tmp/runner.sock"])
+@pytest.mark.parametrize("path", ["/run/runner.sock", "unix:/run/runner.sock", "../../run/runner.sock"])
 def test_a_runner_of_somebody_else_s_is_a_path(path: str) -> None:
     """With APISIX's prefix or without it, relative to the file's folder."""
     found = runner_of(f"ext-plugin: {{path_for_test: {path}}}\n")
     assert found.path is not None
-    assert (found.path.resolve(), found.process) == (Path("/tmp/runner.sock"), "")
+    assert (found.path.resolve(), found.process) == (Path("/run/runner.sock"), "")
 
 
 def test_path_for_test_wins_over_cmd(caplog: pytest.LogCaptureFixture) -> None:
     """As in APISIX; and it is said."""
     with caplog.at_level(logging.WARNING):
-        config = loads("ext-plugin: {path_for_test: /tmp/x.sock, cmd: [run]}\nroutes: []\n")
+        config = loads("ext-plugin: {path_for_test: /run/x.sock, cmd: [run]}\nroutes: []\n")
     assert config.processes == ()
     assert [record.message for record in caplog.records] == [
         "ext-plugin.cmd is not run: path_for_test stands beside it"
@@ -94,7 +94,7 @@ def test_every_key_of_a_runner_is_read() -> None:
     found = runner_of(
         """\
 ext-plugin:
-  path_for_test: /tmp/x.sock
+  path_for_test: /run/x.sock
   conf_expire_time: 10m
   timeout: {connect: 2, send: 3, read: 4}
   start_timeout: 5
@@ -105,7 +105,7 @@ ext-plugin:
 """
     )
     assert found == Runner(
-        path=Path("/tmp/x.sock"),
+        path=Path("/run/x.sock"),
         conf_expire_time=600.0,
         connect_timeout=2.0,
         send_timeout=3.0,
@@ -123,7 +123,7 @@ ext-plugin:
 
 def test_further_runners_have_names_and_processes_of_their_own() -> None:
     """A use picks one."""
-    gateway = "ext-plugin: {cmd: [a], runners: {java: {cmd: [b]}, py: {path_for_test: /tmp/p.sock}}}\n"
+    gateway = "ext-plugin: {cmd: [a], runners: {java: {cmd: [b]}, py: {path_for_test: /run/p.sock}}}\n"
     config = loads(gateway + ROUTE % "{runner: java}", "c.yaml")
     assert [(process.name, process.socket) for process in config.processes] == [
         ("runner", "runner.sock"),

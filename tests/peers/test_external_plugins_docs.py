@@ -37,7 +37,7 @@ def test_the_page_s_development(go_runner: str, tmp_path: Path, origin: Any) -> 
     def here(text: str) -> str:
         return (
             text.replace("9080", str(port))
-            .replace("/tmp/runner.sock", str(socket))
+            .replace("/run/runner.sock", str(socket))
             .replace("1980", str(origin.server_port))
             .replace("./go-runner", go_runner)
         )
