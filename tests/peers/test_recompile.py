@@ -427,6 +427,27 @@ def test_a_client_of_net_http_calls_by_the_host(compiled: Compile) -> None:
         assert field(first, b"foo") == [b"Bar"]
 
 
+def test_the_log_phase_may_call_and_sleep(compiled: Compile) -> None:
+    """As plugins do that ship logs, though the exchange is over: it goes on in the plugin's own context."""
+    with host(compiled("kong"), {"ship": "http://logs/take"}) as plugin:
+        stream = get(plugin)
+        stream.response_headers([(b":status", b"200")], end_of_stream=True)
+        stream.close()
+        plugin.advance(0.002)
+        call = plugin.calls[0]
+        assert (call.upstream, json.loads(call.body)["response"]["status"]) == ("logs", 202)
+        call.respond(headers=[(b":status", b"204")])
+        for _ in range(10_000):  # the guest's clock is the machine's
+            plugin.advance(0.002)
+            if "slept" in plugin.logs():
+                break
+        assert plugin.logs(LogLevel.INFO) == ["shipped: 204 No Content", "slept"]
+        assert plugin.logs(LogLevel.ERROR) == []
+        before = len(plugin.trace("proxy_on_tick"))
+        plugin.advance(1)
+        assert len(plugin.trace("proxy_on_tick")) == before
+
+
 def test_a_call_that_fails(compiled: Compile) -> None:
     """Is an error to the plugin, with the reason."""
     with host(compiled("tyk"), {"pre": ["Ask"]}) as plugin:

@@ -20,6 +20,7 @@ type httpContext struct {
 	exchange *Exchange
 	request  *task
 	response *task
+	logging  *task
 
 	// What there is one of in each exchange, so that all of it is one allocation.
 	own      Exchange
@@ -85,7 +86,7 @@ func (c *httpContext) OnHttpStreamDone() {
 		}
 	}
 	if c.plugin.Log != nil {
-		c.start(&c.tasks[2], "the log phase", c.plugin.Log)
+		c.logging = c.start(&c.tasks[2], "the log phase", c.plugin.Log)
 	}
 	e.isGone = true
 }
@@ -161,13 +162,39 @@ func (c *httpContext) settle(t *task) {
 // context it has, and lets the plugin go on with it.
 func (e *Exchange) GoOn(take func()) {
 	effective = e.id
+	if e.isGone {
+		effective = e.context.parent.id
+	}
 	take()
 	e.context.goOn()
 }
 
+// Dispatch makes a call of the host's: at once, or in the plugin's next tick where the exchange is over, since the SDK
+// drops what comes back for a context that is gone.
+func (e *Exchange) Dispatch(call func() error) error {
+	if !e.isOver {
+		if err := e.Turn(); err != nil {
+			return err
+		}
+		return call()
+	}
+	isDone, err := false, error(nil)
+	e.context.parent.inTick(func() {
+		isDone, err = true, call()
+		e.context.goOn()
+	})
+	for !isDone {
+		e.Block()
+	}
+	return err
+}
+
+// IsOver tells whether nothing more comes of the exchange: in the log phase, and behind it.
+func (e *Exchange) IsOver() bool { return e.isOver }
+
 func (c *httpContext) goOn() {
 	c.exchange.wake()
-	for _, t := range []*task{c.request, c.response} {
+	for _, t := range []*task{c.request, c.response, c.logging} {
 		if t == nil || t.isLeft {
 			continue
 		}

@@ -71,6 +71,8 @@ type pluginContext struct {
 	make   func([]byte) (*Plugin, error)
 	plugin *Plugin
 	late   []*task
+	jobs   []func()
+	tick   uint32 // the period that the host has, in milliseconds
 }
 
 func (c *pluginContext) OnPluginStart(int) (status types.OnPluginStartStatus) {

@@ -28,6 +28,7 @@ type task struct {
 	panicked bool
 	isLeft   bool // what it has changed was taken over
 	isLate   bool // looked after in ticks
+	ticks    int  // how often so far, behind the end of the exchange
 }
 
 func (c *httpContext) start(t *task, phase string, function func(*Exchange)) *task {
@@ -100,13 +101,18 @@ func (e *Exchange) Await(isThere func() bool) error {
 		if e.isOver {
 			return ErrEnded
 		}
-		e.waiting++
-		if e.news == nil {
-			e.news = make(chan struct{})
-		}
-		<-e.news
+		e.Block()
 	}
 	return nil
+}
+
+// Block blocks a plugin until something of the host's has come.
+func (e *Exchange) Block() {
+	e.waiting++
+	if e.news == nil {
+		e.news = make(chan struct{})
+	}
+	<-e.news
 }
 
 // wake lets what waits look again.

@@ -4,6 +4,9 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
+	"strings"
+	"time"
 
 	"github.com/Kong/go-pdk"
 	"github.com/Kong/go-pdk/client"
@@ -28,6 +31,7 @@ type Config struct {
 	Exit    int
 	Body    bool
 	Panic   bool
+	Ship    string
 
 	requests int
 }
@@ -77,6 +81,17 @@ func (conf *Config) Log(kong *pdk.PDK) {
 	text, err := kong.Log.Serialize()
 	if err != nil || !json.Valid([]byte(text)) {
 		_ = kong.Log.Err("no JSON: ", text, err)
+		return
+	}
+	if conf.Ship != "" {
+		answer, err := http.Post(conf.Ship, "application/json", strings.NewReader(text))
+		if err != nil {
+			_ = kong.Log.Err(err)
+			return
+		}
+		_ = kong.Log.Notice("shipped: ", answer.Status)
+		time.Sleep(5 * time.Millisecond)
+		_ = kong.Log.Notice("slept")
 		return
 	}
 	source, _ := kong.Response.GetSource()

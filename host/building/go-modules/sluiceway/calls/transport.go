@@ -5,6 +5,7 @@ package calls
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"math"
@@ -26,6 +27,7 @@ type transport struct{}
 
 func init() {
 	standard := http.DefaultTransport.(*http.Transport)
+	standard.TLSNextProto = map[string]func(string, *tls.Conn) http.RoundTripper{} // or it registers HTTP/2 for https
 	standard.RegisterProtocol("http", transport{})
 	standard.RegisterProtocol("https", transport{})
 }
@@ -44,17 +46,21 @@ func (transport) RoundTrip(r *http.Request) (*http.Response, error) {
 			return nil, err
 		}
 	}
-	call := &call{}
-	if err := e.Turn(); err != nil {
-		return nil, err
-	}
+	call, wasOver := &call{}, e.IsOver()
 	done := func(fields, _, _ int) { e.GoOn(func() { call.take(fields) }) }
 	timeout := uint32(min(timeLeft(r.Context()).Milliseconds(), math.MaxInt32))
-	if _, err := proxywasm.DispatchHttpCall(r.URL.Host, head(r), body, nil, timeout, done); err != nil {
+	err := e.Dispatch(func() error {
+		_, err := proxywasm.DispatchHttpCall(r.URL.Host, head(r), body, nil, timeout, done)
+		return err
+	})
+	if err != nil {
 		return nil, fmt.Errorf("%s cannot be called: %w", r.URL.Host, err)
 	}
-	if err := e.Await(func() bool { return call.isDone }); err != nil {
-		return nil, err
+	for !call.isDone {
+		if e.IsOver() != wasOver {
+			return nil, sluiceway.ErrEnded
+		}
+		e.Block()
 	}
 	return call.response(r)
 }
