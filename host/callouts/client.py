@@ -7,6 +7,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Final
 
+from host.callouts.addresses import dialed
 from host.callouts.directory import Directory
 from host.callouts.exchange import CallExchange
 from host.callouts.grpc import begin_grpc
@@ -17,16 +18,13 @@ from host.plugin.grpc_call import GrpcCall
 from host.plugin.services import CallInFlight
 from host.plugin.settings import CalloutSettings
 from host.plugin.targets import Address
-from host.upstream.balancer import Node
-from host.upstream.dial import TcpDialer, TlsDialer, UnixDialer
 from host.upstream.grpc import GrpcStream
-from host.upstream.upstream import Dialer, Upstream
+from host.upstream.upstream import Upstream
 
 logger = logging.getLogger("sluiceway.callouts")
 
 _MOST_KEPT: Final = 256  # servers without configuration whose connections are kept
 _POOL_SIZE: Final = 32
-_FOREVER: Final = float("inf")  # a call watches its own time
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +42,6 @@ class Callouts:
     def __init__(self, deadlines: Deadlines) -> None:
         self.directory = Directory()
         self._deadlines = deadlines
-        self._tcp, self._unix = TcpDialer(), UnixDialer()
         self._servers: OrderedDict[_Server, Upstream] = OrderedDict()  # the one used last is the last
 
     def send(self, call: HttpCall) -> CallInFlight | None:
@@ -87,20 +84,10 @@ class Callouts:
         return upstream
 
     def _new(self, server: _Server) -> Upstream:
-        address = server.address
-        dialer: Dialer = self._tcp
-        if address.path:
-            dialer = self._unix
-        elif address.scheme == "https":
-            dialer = TlsDialer(verify=server.verify, trusted_certificate=server.trusted_certificate)
-        return Upstream(
-            str(address),
-            [Node(address.path or address.host, address.port)],
+        return dialed(
+            server.address,
             self._deadlines,
-            dialer,
-            scheme=address.scheme,
-            connect_timeout=_FOREVER,
-            send_timeout=_FOREVER,
-            read_timeout=_FOREVER,
+            verify=server.verify,
+            trusted_certificate=server.trusted_certificate,
             keepalive_pool_size=_POOL_SIZE,
         )

@@ -11,7 +11,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from host.cli import build, check, inspect, migrate, run, schema, shadow
+from host.cli import build, bundle, check, inspect, migrate, run, schema, shadow
 from host.errors import ConfigError, HostError
 
 _DESCRIPTION = "An HTTP gateway that runs Proxy-Wasm plugins."
@@ -61,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action=_Version, help="print the version and where it is imported from")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (run, check, build, inspect, migrate, shadow, schema):
+    for module in (run, check, build, bundle, inspect, migrate, shadow, schema):
         module.add_to(commands)
     return parser
 

@@ -58,7 +58,9 @@ def _chains(assembly: Assembly) -> Iterator[str]:
     kinds = {plugin.name: _kind(plugin) for plugin in assembly.config.plugins}
     for written, route in zip(assembly.config.routes, assembly.routes, strict=True):
         order = route.chain.order
-        said = " answers 503" if route.id in assembly.unavailable else "" if order else " no plugins"
+        status = written.unavailable.status if written.unavailable is not None else 503
+        down = route.id in assembly.unavailable
+        said = f" answers {status}" if down else "" if order else " no plugins"
         yield f"route {route.id} ({', '.join(written.uris)}):{said}"
         for placed in order:
             notes = [kinds.get(placed.name, "python")]

@@ -39,12 +39,13 @@ class TykApi(ExternalPlugin):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dispatcher:
     """A server of `coprocess.Dispatcher`. `address`: `tcp://HOST:PORT` or `unix:///PATH`; sizes are bytes of one
-    message; `authority`: "" for the server's own."""
+    message; `authority`: "" for the server's own; `timeout`: seconds for one hook."""
 
     address: str
     receive_limit: int = 4 * 1024 * 1024
     send_limit: int = 4 * 1024 * 1024
     authority: str = ""
+    timeout: float = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

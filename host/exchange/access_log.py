@@ -9,8 +9,10 @@ from __future__ import annotations
 import re
 from typing import Literal, Protocol
 
+from host.exchange.analytics import analytics_line
 from host.exchange.log_values import Source, source_of
 from host.exchange.record import Record
+from host.log.analytics import ANALYTICS
 from host.log.format import parse_format
 from host.log.text import json_text
 from host.stream import HttpStream
@@ -32,7 +34,8 @@ class AccessLog:
     """Makes lines of a format. One for a worker."""
 
     def __init__(self, format_: str, escape: Escape, sink: LineSink) -> None:
-        """Raises ValueError for a format with an unknown variable."""
+        """`format_`: with variables, or `tyk` for analytics records. Raises ValueError for an unknown variable."""
+        self._is_analytics = format_ == ANALYTICS
         sources: list[Source] = []
         template = b""
         for part in parse_format(format_):
@@ -52,6 +55,9 @@ class AccessLog:
 
     def log(self, record: Record, stream: HttpStream) -> None:
         """Write the line of an exchange that ends."""
+        if self._is_analytics:
+            self._sink.write(analytics_line(record, stream) + b"\n")
+            return
         missing = self._missing
         values = [source(record, stream) or missing for source in self._sources]
         if b"".join(values).translate(None, _PLAIN):  # a look at all is cheaper than one at each

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from host.config import Config, ExternalPlugin, PluginUse
 from host.config.kong_values import KongPlugin
 from host.config.runner_values import RunnerPlugin
-from host.config.tyk_values import TykApi
+from host.config.tyk_values import TykApi, TykGrpcHook, TykInstrument
 from host.external.kind import Failure, Kind, Loaded, Part, Services
 
 Makers = Mapping[type[ExternalPlugin], Callable[[Services], Kind]]
@@ -32,7 +32,27 @@ def _tyk_api(_: Services) -> Kind:
     return ApiKind()
 
 
-KINDS: Makers = MappingProxyType({KongPlugin: _kong, RunnerPlugin: _runners, TykApi: _tyk_api})
+def _tyk_grpc_hook(_: Services) -> Kind:
+    from host.external.tyk.grpc import GrpcHookKind
+
+    return GrpcHookKind()
+
+
+def _tyk_instrument(services: Services) -> Kind:
+    from host.external.tyk.instrument import InstrumentKind
+
+    return InstrumentKind(services)
+
+
+KINDS: Makers = MappingProxyType(
+    {
+        KongPlugin: _kong,
+        RunnerPlugin: _runners,
+        TykApi: _tyk_api,
+        TykGrpcHook: _tyk_grpc_hook,
+        TykInstrument: _tyk_instrument,
+    }
+)
 """By the type of the plugins' entries."""
 
 

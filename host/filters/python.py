@@ -40,6 +40,12 @@ def set_body(stream: Stream, index: int, side: int, data: bytes) -> None:
         raise RuntimeError("a body can be changed in its own callbacks and while the filter holds it")
 
 
+def shared_of(stream: Stream) -> dict[str, Any]:
+    """Return what `Hold.shared` is for an exchange or connection, to be read; nothing where no filter has been."""
+    found: dict[str, Any] = (stream.user_state or {}).get(_SHARED, {})
+    return found
+
+
 class Hold:
     """What a filter's hold on an exchange, and that on a connection, have in common."""
 

@@ -44,6 +44,10 @@ class MetricsTable:
         """Return the place of a histogram of the host's own, which the core takes samples in."""
         return self._define(MetricType.HISTOGRAM, name, labels)
 
+    def sampler(self, name: str, labels: Mapping[str, str] | None = None) -> Sampler:
+        """Return a histogram of the host's own, for samples from Python."""
+        return Sampler(self, self.histogram(name, labels))
+
     def gauge(self, name: str, labels: Mapping[str, str] | None = None) -> Gauge:
         """Return a gauge of the host's own."""
         return Gauge(self, self._define(MetricType.GAUGE, name, labels))
@@ -103,6 +107,19 @@ class Counter:
     def value(self) -> int:
         """The number now, in this process."""
         return int(lib.sw_metrics_value(self._table.pointer, self.index))
+
+
+class Sampler:
+    """A histogram; its buckets are made for numbers from 1 to some millions."""
+
+    __slots__ = ("_index", "_table")
+
+    def __init__(self, table: MetricsTable, index: int) -> None:
+        self._table, self._index = table, index
+
+    def add(self, value: int) -> None:
+        """Take a sample, 0 or more."""
+        lib.sw_metrics_sample(self._table.pointer, self._index, value)
 
 
 class Gauge:

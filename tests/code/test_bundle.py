@@ -14,25 +14,7 @@ import pytest
 from host.code import CodeError, bundle
 from host.code.bundle import pack, sign, unpack, verify
 from host.code.bundles import Bundle, Bundles
-
-pytest.importorskip("cryptography", reason="signatures need cryptography")
-
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    PublicFormat,
-)
-
-
-def keys(folder: Path, name: str = "key") -> tuple[Path, Path]:
-    """A new pair: the private key's file and the public key's."""
-    private = rsa.generate_private_key(65537, 2048)
-    files = folder / f"{name}.pem", folder / f"{name}.pub"
-    files[0].write_bytes(private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    files[1].write_bytes(private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
-    return files
+from tests.code.keys import rsa_keys
 
 
 def zipped(*entries: tuple[str | zipfile.ZipInfo, bytes]) -> bytes:
@@ -163,8 +145,8 @@ def test_the_sha256_of_a_file(files: Path) -> None:
 
 def test_signatures(files: Path, tmp_path: Path) -> None:
     """The right key's passes; another key's, none, and one of other bytes do not."""
-    private, public = keys(tmp_path)
-    _, other = keys(tmp_path, "other")
+    private, public = rsa_keys(tmp_path)
+    _, other = rsa_keys(tmp_path, "other")
     signature = sign(b"onetwo", private)
     checked(files, signature=signature, public_key=public)
     with pytest.raises(CodeError, match="signed by another key"):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import socket
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 
 from host.testing import ProxyServer
 from tests.e2e.echo_json import Echo, echoing
+from tests.e2e.process import ROOT
 
 HOOKS = '''
 from host import PythonFilter
@@ -149,3 +152,216 @@ def test_a_hook_that_is_missing_costs_its_api_alone(folder: Folder, echo: Echo) 
         (line,) = proxy.wait_for("post.so is a shared object")
         assert "sluiceway build" in line
         assert "api.json" in line
+
+
+# --- sessions
+
+
+@pytest.mark.parametrize(
+    ("session", "status", "message"),
+    [
+        ({"is_inactive": True}, 403, "Key is inactive, please renew"),
+        ({"expires": 1}, 401, "Key has expired, please renew"),
+    ],
+)
+def test_a_session_that_is_no_longer_good(
+    folder: Folder, echo: Echo, session: dict[str, Any], status: int, message: str
+) -> None:
+    """Tyk's KeyExpired, behind auth_check."""
+    text = HOOKS.replace("SESSION = {}", f"SESSION = {session!r}")
+    (folder.path / "hooks.py").write_text(text)
+    api = definition(
+        echo.server_port,
+        use_keyless=False,
+        use_go_plugin_auth=True,
+        custom_middleware={"auth_check": hook("Authenticate"), "driver": "python"},
+    )
+    with ProxyServer(folder.path, folder.write(api)) as proxy:
+        answer = proxy.request("GET", "/my_api_name/", {"Authorization": "abc"})
+        assert (answer.status, json.loads(answer.body)) == (status, {"error": message})
+    assert echo.requests == 0
+
+
+def test_who_sets_no_session_lets_nobody_pass(folder: Folder, echo: Echo) -> None:
+    """An auth_check that does nothing at all; the field of authentication does not get to the upstream either."""
+    api = definition(
+        echo.server_port,
+        use_keyless=False,
+        use_go_plugin_auth=True,
+        custom_middleware={"auth_check": hook("Trace", "x"), "driver": "python"},
+    )
+    with ProxyServer(folder.path, folder.write(api)) as proxy:
+        answer = proxy.request("GET", "/my_api_name/")
+        assert answer.status == 400
+        assert "Session state is missing or unset!" in json.loads(answer.body)["error"]
+        api["custom_middleware"]["auth_check"] = hook("Authenticate")
+        api["strip_auth_data"] = True
+        proxy.reload(folder.write(api))
+        answer = proxy.request("GET", "/my_api_name/", {"Authorization": "abc"})
+        assert "Authorization" not in json.loads(answer.body)["headers"]
+
+
+# --- the analytics record
+
+
+EDITOR = """
+def hide(record):
+    record["ip_address"] = "hidden"
+    record["tags"].append("edited")
+
+def fail(record):
+    record["api_name"] = "not written"
+    raise RuntimeError("broken editor")
+"""
+
+
+def records(path: Path, count: int) -> list[dict[str, Any]]:
+    """The first records, when they are there."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        lines = path.read_text().splitlines() if path.exists() else []
+        if len(lines) >= count:
+            return [json.loads(line) for line in lines[:count]]
+        time.sleep(0.05)
+    raise AssertionError(f"{count} records do not come: {lines}")
+
+
+def test_each_request_leaves_an_analytics_record(folder: Folder, echo: Echo) -> None:
+    """Early answers too; hooks of traffic_logs edit it, and one that fails costs only itself."""
+    (folder.path / "editor.py").write_text(EDITOR)
+    api = definition(
+        echo.server_port,
+        use_keyless=False,
+        use_go_plugin_auth=True,
+        custom_middleware={
+            "auth_check": hook("Authenticate"),
+            "traffic_logs": [{"name": "fail", "path": "editor.py"}, {"name": "hide", "path": "editor.py"}],
+            "driver": "python",
+        },
+    )
+    config = folder.write(api)
+    log = folder.path / "records.json"
+    config["nginx_config"] = {"http": {"access_log": str(log), "access_log_format": "tyk"}}
+    with ProxyServer(folder.path, config) as proxy:
+        proxy.request(
+            "POST", "/my_api_name/path?q=1", {"Authorization": "abc", "User-Agent": "test"}, b"12345"
+        )
+        proxy.request("GET", "/my_api_name/path", {"Authorization": "xyz"})
+        proxy.request("GET", "/elsewhere")
+        good, refused, unmatched = records(log, 3)
+        proxy.wait_for("broken editor")
+    assert good["method"] == "POST"
+    assert good["path"] == good["raw_path"] == "/my_api_name/path"
+    assert (good["listen_path"], good["api_id"], good["api_name"], good["org_id"]) == (
+        "/my_api_name/", "my_api", "My API", "default",
+    )  # fmt: skip
+    assert (good["response_code"], good["content_length"], good["user_agent"]) == (200, 5, "test")
+    assert (good["api_key"], good["alias"], good["tags"]) == ("abc", "abc-session", ["edited"])
+    assert good["ip_address"] == "hidden"
+    assert good["latency"]["total"] >= good["latency"]["upstream"] > 0
+    assert (refused["response_code"], refused["api_id"], refused["alias"]) == (403, "my_api", "")
+    assert refused["latency"]["upstream"] == 0
+    assert (unmatched["response_code"], unmatched["api_id"], unmatched["ip_address"]) == (
+        404,
+        "",
+        "127.0.0.1",
+    )
+
+
+# --- instrumentation
+
+
+def test_instrumentation(folder: Folder, echo: Echo) -> None:
+    """Names of Tyk's over UDP, for each middleware that ran, whether it answered or not; and Prometheus's."""
+    receiver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    receiver.bind(("127.0.0.1", 0))
+    receiver.settimeout(20)
+    api = definition(
+        echo.server_port,
+        custom_middleware={"pre": [hook("Trace", "x")], "post": [hook("Teapot")], "driver": "python"},
+    )
+    config = folder.write(api)
+    config["tyk"]["statsd_connection_string"] = f"127.0.0.1:{receiver.getsockname()[1]}"
+    config["tyk"]["statsd_prefix"] = "gw"
+    with ProxyServer(folder.path, config, environment={"TYK_INSTRUMENTATION": "1"}) as proxy:
+        assert proxy.request("GET", "/my_api_name/").status == 418
+        counts: dict[str, int] = {}
+        while sum(counts.values()) < 24:
+            for line in receiver.recv(65536).decode().splitlines():
+                name, _, value = line.partition(":")
+                assert value == "1|c" or value.endswith("|ms")
+                counts[name] = counts.get(name, 0) + 1
+    receiver.close()
+    middleware = "CoProcessMiddleware"
+    names = [
+        f"{middleware}.executed",
+        f"{middleware}.executed.exec_time",
+        middleware,
+        f"{middleware}.exec_time",
+    ]
+    names += ["executed", "exec_time"]
+    assert counts == {f"gw.{job}{name}": 2 for job in ("", "MiddlewareCall.") for name in names}
+
+
+def test_names_of_go_plugins(tmp_path: Path) -> None:
+    """Those of the document, as statsd takes them."""
+    from host.external.tyk.statsd import safe_name
+
+    name = "GoPluginMiddleware:/tmp/AddFooBarHeader.so:AddFooBarHeader.exec_time"
+    assert safe_name(name) == "GoPluginMiddleware$$tmp$AddFooBarHeader.so$AddFooBarHeader.exec_time"
+
+
+# --- reload
+
+
+def test_an_edited_file_is_taken_up(folder: Folder, echo: Echo) -> None:
+    """By its content; with `tyk_reload: strict` the same name is the old code, as in Tyk, and a new name the new."""
+    api = definition(echo.server_port, custom_middleware={"post": [hook("Teapot")], "driver": "python"})
+    config = folder.write(api)
+    edited = HOOKS.replace("418", "419")
+    with ProxyServer(folder.path, config) as proxy:
+        assert proxy.request("GET", "/my_api_name/").status == 418
+        (folder.path / "hooks.py").write_text(edited)
+        proxy.reload(config)
+        assert proxy.request("GET", "/my_api_name/").status == 419
+    (folder.path / "hooks.py").write_text(HOOKS)
+    config["tyk"]["tyk_reload"] = "strict"
+    with ProxyServer(folder.path, config) as proxy:
+        assert proxy.request("GET", "/my_api_name/").status == 418
+        (folder.path / "hooks.py").write_text(edited)
+        proxy.reload(config)
+        assert proxy.request("GET", "/my_api_name/").status == 418
+        (folder.path / "new.py").write_text(edited)
+        api["custom_middleware"]["post"][0]["path"] = "new.py"
+        folder.write(api)
+        proxy.reload(config)
+        assert proxy.request("GET", "/my_api_name/").status == 419
+
+
+def test_a_reload_with_a_hook_that_is_missing_is_refused(folder: Folder, echo: Echo) -> None:
+    """What served goes on."""
+    api = definition(echo.server_port, custom_middleware={"post": [hook("Teapot")], "driver": "python"})
+    config = folder.write(api)
+    with ProxyServer(folder.path, config) as proxy:
+        api["custom_middleware"]["post"][0]["name"] = "Nobody"
+        folder.write(api)
+        with pytest.raises(AssertionError, match="Nobody"):
+            proxy.reload(config)
+        assert proxy.request("GET", "/my_api_name/").status == 418
+
+
+def test_wasm_and_python_on_one_api(folder: Folder, echo: Echo) -> None:
+    """Each hook has its own driver, where Tyk has one for all."""
+    wasm = ROOT / "testdata/plugins/custom_response_header/plugin.wasm"
+    headers = {"headers": [{"name": "X-Go-Wasm", "value": "Tyk"}]}
+    middleware = {
+        "pre": [{"path": str(wasm), "driver": "wasm", "config": headers}],
+        "post": [hook("Trace", "python")],
+        "driver": "python",
+    }
+    with ProxyServer(
+        folder.path, folder.write(definition(echo.server_port, custom_middleware=middleware))
+    ) as proxy:
+        answer = proxy.request("GET", "/my_api_name/")
+        assert answer.header("X-Go-Wasm") == "Tyk"
+        assert json.loads(answer.body)["headers"]["X-Trace"] == "python"

@@ -181,7 +181,8 @@ class NginxHttp(Strict):
     )
     access_log_format: Annotated[str, Field(min_length=1), AfterValidator(_check_format)] = Field(
         default=DEFAULT_FORMAT,
-        description="A line of it, in nginx's syntax: see [operations.md](operations.md#access-log).",
+        description="A line of it, in nginx's syntax: see [operations.md](operations.md#access-log). `tyk`: an "
+        "analytics record of Tyk's, in JSON.",
     )
     access_log_format_escape: Literal["default", "json"] = Field(
         default="default", description="How values are escaped: as nginx does, or for strings in JSON."

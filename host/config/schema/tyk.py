@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BeforeValidator, Field, Tag, WithJsonSchema
 
 from host.config.schema.base import Strict, by_form, words
-from host.config.schema.scalars import Size, bad_value, describe, parse_address
+from host.config.schema.scalars import PositiveDuration, Size, bad_value, describe, parse_address
 
 _BUNDLES: Final = re.compile(r"(?:(?:https?)://[^\s/?#@]+|file://)(?:/[^\s?#]*)?")
 
@@ -67,6 +67,9 @@ class CoprocessOptions(Strict):
     )
     grpc_authority: str = Field(
         default="", max_length=255, description="What `:authority` says; the server's address if empty."
+    )
+    grpc_timeout: PositiveDuration = Field(
+        default=30.0, description="For one hook; then it has failed. Sluiceway's own key."
     )
 
 

@@ -10,7 +10,7 @@ from typing import Final, cast
 from host.config import model
 from host.config.schema.tyk import CoprocessOptions, Tyk
 from host.config.schema.tyk_api import ApiDefinition, Hook
-from host.config.tyk.middleware import Entry
+from host.config.tyk.middleware import Entry, module_of
 from host.config.tyk_values import Dispatcher, TykGrpcHook
 from host.config.tyk_values import Hook as HookType
 
@@ -24,11 +24,6 @@ class Made:
     plugin: model.Plugin
     configuration: bytes
     middleware_name: str
-
-
-def module_of(path: Path) -> Path:
-    """Return the `.wasm` file that stands for a Go plugin: the one beside a `.so`."""
-    return path.with_suffix(".wasm") if path.suffix == ".so" else path
 
 
 class HookPlugins:
@@ -89,7 +84,13 @@ class HookPlugins:
                 f"`sluiceway build DIR -o {file}`"
             )
         return model.WasmPlugin(
-            name=self._name(file), file=file, hint=hint, is_pinned=self._is_strict, place=_place(entry)
+            name=self._name(file),
+            file=file,
+            hint=hint,
+            is_pinned=self._is_strict,
+            # A recompiled plugin holds a head while its function reads the body.
+            allow_on_headers_stop_iteration=entry.driver == "goplugin",
+            place=_place(entry),
         )
 
     def _python(self, entry: Entry) -> Made:
@@ -135,6 +136,7 @@ def _dispatcher(options: CoprocessOptions) -> Dispatcher:
         receive_limit=options.grpc_recv_max_size or _GRPC_LIMIT,
         send_limit=options.grpc_send_max_size or _GRPC_LIMIT,
         authority=options.grpc_authority,
+        timeout=options.grpc_timeout,
     )
 
 

@@ -6,8 +6,9 @@ Bundles are fetched and checked here; several of one API are merged in their ord
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from host.code import CodeError
 from host.code.bundle import MANIFEST, verify
@@ -133,13 +134,9 @@ class BundleReader:
             digests=manifest.sha256,
             public_key=self._public_key,
         )
-        files = {Path(name) for name in manifest.file_list}
-        made = Middleware()
-        made.add(manifest.custom_middleware, manifest.driver, _NOWHERE)
-        for _, entry in made.all():
-            if entry.hook.path and Path(entry.hook.path) not in files:
-                # What the checksum does not cover nobody has vouched for.
-                raise CodeError(f"{entry.hook.path} is not in its file_list", is_final=True)
+        # What the checksum does not cover nobody has vouched for.
+        for name in unlisted_files(manifest, bundle.folder):
+            raise CodeError(f"{name} is not in its file_list", is_final=True)
 
     def _manifest(self, bundle: Bundle) -> tuple[Manifest, Entry]:
         path = bundle.folder / MANIFEST
@@ -152,6 +149,28 @@ class BundleReader:
             raise CodeError("; ".join(map(str, problems[:5])), is_final=True)
         digest = hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
         return manifest, Entry(Hook(), None, bundle.folder, document, ("custom_middleware",), digest)
+
+
+def unlisted_files(manifest: Manifest, folder: Path | None = None) -> Iterator[str]:
+    """Yield the files of hooks that the manifest does not list.
+
+    A Go plugin is listed as `.so` or as the `.wasm` beside it; in `folder` the latter counts wherever it is there.
+    """
+    files = {str(PurePosixPath(name)) for name in manifest.file_list}
+    made = Middleware()
+    made.add(manifest.custom_middleware, manifest.driver, _NOWHERE)
+    for _, entry in made.all():
+        path = entry.hook.path
+        module = str(module_of(Path(path))) if path else ""
+        if module in files or not path:
+            continue
+        if path not in files or (folder is not None and (folder / module).exists()):
+            yield path
+
+
+def module_of(path: Path) -> Path:
+    """Return the `.wasm` file that stands for a Go plugin: the one beside a `.so`."""
+    return path.with_suffix(".wasm") if path.suffix == ".so" else path
 
 
 _NOWHERE = Entry(Hook(), None, Path(), parse_json("{}", ""), ())
