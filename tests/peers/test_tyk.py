@@ -1,0 +1,148 @@
+"""Go plugins of Tyk's, compiled by the real Go from sources that know nothing of us, as middleware of an API."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from host.building.builder import build
+from host.testing import ProxyServer
+from tests.e2e.echo_json import Echo, echoing
+
+pytestmark = pytest.mark.timeout(600)
+
+SOURCES = Path(__file__).parent / "tyk"
+NAMES = {
+    "foo": "AddFooBarHeader",
+    "time": "SendCurrentTime",
+    "auth": "MyPluginAuthCheck",
+    "hits": "MyProcessRequest",
+}
+
+
+@pytest.fixture(scope="module")
+def folder(
+    require_peer: Callable[[Path | str | None, str], Path], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A folder with the plugins under the names that their functions have."""
+    require_peer(shutil.which("go"), "Go 1.24 or newer")
+    made = tmp_path_factory.mktemp("tyk")
+    for source, name in NAMES.items():
+        build(SOURCES / source, made / f"{name}.wasm")
+    return made
+
+
+@pytest.fixture(scope="module")
+def echo() -> Iterator[Echo]:
+    """An origin."""
+    with echoing() as server:
+        yield server
+
+
+def entry(name: str) -> dict[str, str]:
+    """A hook as Tyk has it: the path is that of a shared object, in whose place the `.wasm` file beside it is run."""
+    return {"name": name, "path": f"{name}.so"}
+
+
+def write(folder: Path, port: int, middleware: dict[str, Any], **keys: Any) -> dict[str, Any]:
+    """An API, and the configuration that names it."""
+    whole = {
+        "pre": [],
+        "post_key_auth": [],
+        "auth_check": {},
+        "post": [],
+        "driver": "goplugin",
+        **middleware,
+    }
+    api = {
+        "name": "My API",
+        "api_id": "my_api",
+        "org_id": "default",
+        "use_keyless": True,
+        "proxy": {
+            "listen_path": "/my_api_name/",
+            "target_url": f"http://127.0.0.1:{port}/",
+            "strip_listen_path": True,
+        },
+        "custom_middleware": whole,
+        **keys,
+    }
+    (folder / "api.json").write_text(json.dumps(api, indent=2))
+    return {"tyk": {"apis": ["api.json"]}}
+
+
+PROTECTED = {"use_keyless": False, "use_go_plugin_auth": True}
+PATIENCE = 120.0  # seconds: modules of 5 MB are compiled for the first time
+
+
+def test_a_plugin_adds_a_field(folder: Path, echo: Echo) -> None:
+    """Before the upstream sees the request."""
+    config = write(folder, echo.server_port, {"post": [entry("AddFooBarHeader")]})
+    with ProxyServer(folder, config, patience=PATIENCE) as proxy:
+        told = json.loads(proxy.request("GET", "/my_api_name/get").body)
+        assert told["headers"]["Foo"] == "Bar"
+        assert told["url"].endswith("/get")
+
+
+def test_a_plugin_answers(folder: Path, echo: Echo) -> None:
+    """The upstream is not asked; where it does not answer, it is."""
+    config = write(folder, echo.server_port, {"pre": [entry("SendCurrentTime")]})
+    with ProxyServer(folder, config, patience=PATIENCE) as proxy:
+        count = echo.requests
+        answer = proxy.request("GET", "/my_api_name/get?get_time=1")
+        assert (answer.status, answer.header("Content-Type")) == (200, "application/json")
+        assert list(json.loads(answer.body)) == ["current_time"]
+        assert int(answer.header("Content-Length") or 0) == len(answer.body)
+        assert echo.requests == count
+        assert proxy.request("GET", "/my_api_name/get").status == 200
+        assert echo.requests == count + 1
+
+
+def test_a_plugin_authenticates(folder: Path, echo: Echo) -> None:
+    """A wrong key is 403 with nothing in it; the right one passes, and the client is told of its quota."""
+    config = write(folder, echo.server_port, {"auth_check": entry("MyPluginAuthCheck")}, **PROTECTED)
+    with ProxyServer(folder, config, patience=PATIENCE) as proxy:
+        count = echo.requests
+        refused = proxy.request("GET", "/my_api_name/get", {"Authorization": "xyz"})
+        assert (refused.status, refused.body, refused.header("Content-Length")) == (403, b"", "0")
+        assert echo.requests == count
+        answer = proxy.request("GET", "/my_api_name/get", {"Authorization": "abc"})
+        assert answer.status == 200
+        for name in ("Limit", "Remaining", "Reset"):
+            assert [value for own, value in answer.headers if own == f"X-Ratelimit-{name}"] == ["0"]
+        assert answer.header("Access-Control-Allow-Origin") == "*"
+
+
+def test_state_and_session(folder: Path, echo: Echo) -> None:
+    """What one plugin keeps counts on; what authentication has found out, another one sees."""
+    middleware = {
+        "auth_check": entry("MyPluginAuthCheck"),
+        "post_key_auth": [entry("AddFooBarHeader")],
+        "post": [entry("MyProcessRequest")],
+    }
+    config = write(folder, echo.server_port, middleware, **PROTECTED)
+    with ProxyServer(folder, config, patience=PATIENCE) as proxy:
+        for count in (1, 2):
+            told = json.loads(proxy.request("GET", "/my_api_name/get", {"Authorization": "abc"}).body)
+            assert (told["hit_counter"], told["endpoint"]) == (count, "GET /my_api_name/get")
+            assert told["session"]["alias"] == "abc-session"
+            assert told["api"] == "my_api"
+        proxy.wait_for("hit GET /my_api_name/get", 2)
+
+
+def test_a_symbol_that_is_missing(folder: Path, echo: Echo) -> None:
+    """The API answers 500 to each request, and the gateway is up."""
+    hook = {"name": "NoSuchFunction", "path": "AddFooBarHeader.so"}
+    config = write(folder, echo.server_port, {"post": [hook]})
+    with ProxyServer(folder, config, patience=PATIENCE) as proxy:
+        for _ in range(2):
+            answer = proxy.request("GET", "/my_api_name/get")
+            assert (answer.status, json.loads(answer.body)) == (500, {"error": "Internal Server Error"})
+        proxy.wait_for("NoSuchFunction")
+        proxy.reload(write(folder, echo.server_port, {"post": [entry("AddFooBarHeader")]}))
+        assert json.loads(proxy.request("GET", "/my_api_name/get").body)["headers"]["Foo"] == "Bar"
