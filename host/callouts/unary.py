@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
+from abi.types import GrpcStatus
 from host.callouts.addresses import dialed
 from host.headers import HeaderMap
 from host.http.deadlines import Deadlines
 from host.http.http2 import Http2Unavailable, load_library
 from host.plugin.targets import Address
 from host.upstream.grpc import GrpcRequest, GrpcStream
-from host.upstream.grpc_status import GrpcStatus
 
 _KEPT: Final = 60.0  # seconds that an idle connection is kept
 
