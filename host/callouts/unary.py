@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-from abi.types import GrpcStatus
+from abi.grpc_status import GrpcStatus
 from host.callouts.addresses import dialed
 from host.headers import HeaderMap
 from host.http.deadlines import Deadlines
