@@ -7,8 +7,7 @@ import errno
 import os
 import socket
 from collections import deque
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 from host.errors import PeerUnavailable
@@ -70,17 +69,6 @@ class Connections:
         """Exchanges that wait for one that has."""
         return len(self._waiters)
 
-    @asynccontextmanager
-    async def connection(self) -> AsyncIterator[PeerConnection]:
-        """A connection for one exchange; closed where the exchange raises or is cancelled, else kept for the next."""
-        taken = await self.acquire()
-        try:
-            yield taken
-        except BaseException:
-            self.discard(taken)
-            raise
-        self.release(taken)
-
     async def acquire(self, *, fresh: bool = False) -> PeerConnection:
         """Return a connection, to be given to `release` or `discard`. Waits for one as long as it takes.
 
@@ -121,20 +109,19 @@ class Connections:
             connection.close()
             self._free_slot()
 
-    def drop_idle(self) -> None:
-        """Close what is not in use: the peer is about to end, or told to."""
-        while self._idle:
-            self._idle.popleft().close()
-
     def close(self) -> None:
         """Close all, in use or not; who waits gets PeerUnavailable. Idempotent."""
         self._is_closed = True
         if self._sweeping is not None:
             self._sweeping.cancel()
             self._sweeping = None
-        self.drop_idle()
+        self._drop_idle()
         for each in list(self._taken):
             self.discard(each)  # its place goes to the first who waits, who gives it on
+
+    def _drop_idle(self) -> None:
+        while self._idle:
+            self._idle.popleft().close()
 
     async def _take_slot(self) -> None:
         if self._slots < self._most and not self._waiters:
@@ -204,7 +191,7 @@ class Connections:
         if generation != self.generation:
             had, self.generation = self.generation, generation
             if had is not None:
-                self.drop_idle()
+                self._drop_idle()
                 if self.on_generation is not None:
                     self.on_generation(generation)
         return made

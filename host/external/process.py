@@ -25,7 +25,7 @@ logger = logging.getLogger("sluiceway.process")
 KEPT_LINES: Final = 20
 """Last lines of a process's output that are kept for messages about it."""
 
-_LOOK_AGAIN = 0.02  # seconds
+_LOOK_AGAIN, _LOOK_SELDOM = 0.02, 1.0  # seconds: at first, and in the end
 _TELL_DROPPED = 1.0
 _ACCEPTS = 1 << 16  # <linux/net.h>: __SO_ACCEPTCON
 
@@ -150,8 +150,10 @@ class ManagedProcess:
         await child.started
         if not child.pid:
             return
-        while self.spec.socket is not None and not is_listening(self.spec.socket, before):  # noqa: ASYNC110
-            await asyncio.sleep(_LOOK_AGAIN)  # nothing tells that a socket is there
+        pause = _LOOK_AGAIN
+        while self.spec.socket is not None and not is_listening(self.spec.socket, before):
+            await asyncio.sleep(pause)  # nothing tells that a socket is there
+            pause = min(pause * 1.2, _LOOK_SELDOM)
         self._up.set()
         self.publish()
         logger.info("is up", extra=self._fields())

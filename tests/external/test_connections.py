@@ -56,6 +56,18 @@ async def exchange(connection: PeerConnection, line: bytes = b"hello\n") -> byte
     return await connection.read_exactly(len(line))
 
 
+@contextlib.asynccontextmanager
+async def taken(pool: Connections) -> AsyncIterator[PeerConnection]:
+    """A connection for one exchange; closed where the exchange raises or is cancelled, else kept for the next."""
+    connection = await pool.acquire()
+    try:
+        yield connection
+    except BaseException:
+        pool.discard(connection)
+        raise
+    pool.release(connection)
+
+
 def pooled(path: Path, **options: Any) -> Connections:
     return Connections(path / "peer.sock", **options)
 
@@ -77,7 +89,7 @@ def test_a_released_connection_is_used_again(tmp_path: Path, on_uvloop: bool) ->
         async with peer_at(tmp_path / "peer.sock") as peer:
             pool = pooled(tmp_path)
             for count in range(1, 4):
-                async with pool.connection() as connection:
+                async with taken(pool) as connection:
                     assert await exchange(connection) == b"hello\n"
                     assert connection.exchanges == count
             assert (pool.idle, pool.taken, len(peer.ends)) == (1, 0, 1)
@@ -160,14 +172,14 @@ def test_an_idle_connection_that_is_not_fresh_is_not_used(
             listener.bind(str(tmp_path / "peer.sock"))
             listener.listen()
             pool = pooled(tmp_path)
-            async with pool.connection() as old:
+            async with taken(pool) as old:
                 end, _ = listener.accept()
             assert pool.idle == 1
             if fault == "closed":
                 end.close()
             else:
                 end.send(b"?")
-            async with pool.connection() as connection:
+            async with taken(pool) as connection:
                 assert connection is not old
                 assert connection.exchanges == 1
             pool.close()
@@ -182,7 +194,7 @@ def test_a_connection_that_dies_while_idle_leaves_the_pool(tmp_path: Path, on_uv
     async def test() -> None:
         async with peer_at(tmp_path / "peer.sock") as peer:
             pool = pooled(tmp_path)
-            async with pool.connection() as connection:
+            async with taken(pool) as connection:
                 await exchange(connection)
             peer.ends[0].close()
             await until(lambda: pool.idle == 0)
@@ -199,7 +211,7 @@ def test_an_exchange_that_fails_closes_its_connection(tmp_path: Path) -> None:
             pool = pooled(tmp_path)
 
             async def fail() -> None:
-                async with pool.connection() as connection:
+                async with taken(pool) as connection:
                     connection.write(b"no end of line")
                     await connection.read()
 
@@ -240,7 +252,7 @@ def test_another_run_of_the_peer_is_told_and_idle_connections_to_the_last_are_cl
             first = pool.generation
             os.rename(path, tmp_path / "old.sock")  # its inode stays taken, while the old peer lives on
             async with peer_at(path):
-                async with pool.connection() as connection:  # the idle one: the old peer serves it still
+                async with taken(pool) as connection:  # the idle one: the old peer serves it still
                     assert connection.generation == first
                 new = await pool.acquire(fresh=True)
                 assert told == [pool.generation] == [new.generation] != [first]
