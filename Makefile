@@ -33,7 +33,7 @@ run: $(VENV)/core.stamp ## Start the gateway on 127.0.0.1:9080 with a TinyGo plu
 
 .PHONY: test
 test: venv ## Run the test suite (skips, with the reason, what needs an absent peer)
-	timeout --signal=INT 600 $(BIN)/python -m pytest $(PYTEST_ARGUMENTS)
+	timeout --signal=INT 780 $(BIN)/python -m pytest $(PYTEST_ARGUMENTS)
 
 ##@ Work on it
 
@@ -62,7 +62,7 @@ format: venv ## Format the Python code and repair what the linter can
 
 .PHONY: test-peers
 test-peers: venv peers ## Install the real peers (Envoy, nginx) and run what is compared with them; skips nothing
-	SLUICEWAY_PEERS=require timeout --signal=INT 900 $(BIN)/python -m pytest tests/peers $(PYTEST_ARGUMENTS)
+	SLUICEWAY_PEERS=require timeout --signal=INT 1500 $(BIN)/python -m pytest tests/peers $(PYTEST_ARGUMENTS)
 
 .PHONY: peers
 peers: ## Install the peers: Envoy into .peers, nginx with Lua and wrk by apt
