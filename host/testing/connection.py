@@ -20,6 +20,7 @@ from host.connection import (
     Connection,
 )
 from host.peer import ConnectionInfo
+from host.testing.hosted import Hosted, Tells
 
 
 @dataclass(slots=True)
@@ -35,20 +36,11 @@ class Sent:
         return b"".join(self.chunks)
 
 
-class _Connection(Connection):
-    """Tells of progress that no event of its own made: a resume from a tick, a VM that died under another stream."""
-
+class _Connection(Tells, Connection):
     __slots__ = ("ready",)
 
-    def __init__(self, ready: Callable[[int], None]) -> None:
-        super().__init__()
-        self.ready = ready
 
-    def on_ready(self, flags: int) -> None:
-        self.ready(flags)
-
-
-class HostedConnection:
+class HostedConnection(Hosted[_Connection]):
     """A connection that runs through a chain.
 
     The events return Action.CONTINUE when what came, and all before it, has gone through the chain; Action.PAUSE when
@@ -68,12 +60,11 @@ class HostedConnection:
         request_id: str = "",
     ) -> None:
         """`after` runs behind every event; `upstream` is known to plugins once it is connected."""
+        super().__init__(_Connection(), after, request_id)
         self.to_upstream, self.to_client = Sent(), Sent()
-        self.is_connected = self.is_closing = self.is_reset = False
+        self.is_connected = self.is_closing = False
         self.downstream_blocked = self.upstream_blocked = False
-        self._after, self._upstream = after, upstream
-        self._native = _Connection(self._take)
-        self._native.request_id = request_id
+        self._upstream = upstream
         self._native.open(chain, client)
 
     # --- events
@@ -102,29 +93,13 @@ class HostedConnection:
         self._take(self._native.on_upstream_close(peer))
         self._after()
 
-    def close(self) -> None:
-        """End the connection as the gateway does: it closes what is open still, then on_done, on_log, on_delete."""
-        if not self.is_open:
-            return
+    def _before_close(self) -> None:
+        """The gateway closes what is open still."""
         self._native.on_downstream_close(PeerType.LOCAL)
         if self.is_connected:
             self._native.on_upstream_close(PeerType.LOCAL)
-        self._native.close()
-        self._native.ready = _ignore  # no cycle is left: the native stream goes with this object
-        self._after()
-
-    def __enter__(self) -> HostedConnection:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     # --- what can be seen
-
-    @property
-    def is_open(self) -> bool:
-        """Whether the connection has not been closed."""
-        return self._native.is_open
 
     @property
     def downstream_paused(self) -> bool:
@@ -163,7 +138,3 @@ class HostedConnection:
             self.to_client.chunks.append(native.take_upstream_data())
         self.to_upstream.ended |= bool(flags & DOWNSTREAM_END)
         self.to_client.ended |= bool(flags & UPSTREAM_END)
-
-
-def _ignore(flags: int) -> None:
-    """Take flags of a connection that is over."""

@@ -25,6 +25,7 @@ from host.stream import (
     FilterChain,
     HttpStream,
 )
+from host.testing.hosted import Hosted, Tells
 
 Fields = list[tuple[bytes, bytes]]
 
@@ -67,20 +68,11 @@ class LocalResponse:
     details: str
 
 
-class _Stream(HttpStream):
-    """Tells of progress that no event of its own made: a resume from a tick, a VM that died under another stream."""
-
+class _Stream(Tells, HttpStream):
     __slots__ = ("ready",)
 
-    def __init__(self, ready: Callable[[int], None]) -> None:
-        super().__init__()
-        self.ready = ready
 
-    def on_ready(self, flags: int) -> None:
-        self.ready(flags)
-
-
-class HostedStream:
+class HostedStream(Hosted[_Stream]):
     """An exchange that runs through a chain.
 
     The events return Action.CONTINUE when what came, and all before it, has gone through the chain; Action.PAUSE when
@@ -99,18 +91,15 @@ class HostedStream:
         upstream: ConnectionInfo | None = None,
     ) -> None:
         """`after` runs behind every event; `upstream` is known to plugins once the request's head has left."""
+        super().__init__(_Stream(), after, request_id)
         self.to_upstream, self.to_client = Message(), Message()
-        self.is_reset = self.is_local = False
-        self.request_blocked = self.response_blocked = False
-        self._after, self._upstream = after, upstream
-        self._native = _Stream(self._take)
-        self._native.request_id = request_id
+        self.is_local = self.request_blocked = self.response_blocked = False
+        self._upstream = upstream
         self._native.open(chain, client)
-        self._is_closed = False
         self._details = ""
 
     def __repr__(self) -> str:
-        if self._is_closed:
+        if not self.is_open:
             return "<HostedStream [closed]>"
         sides = (("request", self.request_paused), ("response", self.response_paused))
         paused = [f"{side} paused" for side, is_paused in sides if is_paused]
@@ -153,28 +142,10 @@ class HostedStream:
         """The gateway's own answer, such as 502 for an upstream that cannot be reached."""
         return self._response(self._native.local_response(status, (), body, details))
 
-    def close(self) -> None:
-        """End the exchange: on_log, on_done, on_delete. Idempotent; `with` does it too."""
-        if self._is_closed:
-            return
+    def _before_close(self) -> None:
         self._details = self._native.details
-        self._is_closed = True
-        self._native.close()
-        self._native.ready = _ignore  # no cycle is left: the native stream goes with this object
-        self._after()
-
-    def __enter__(self) -> HostedStream:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     # --- what can be seen
-
-    @property
-    def is_open(self) -> bool:
-        """Whether the exchange has not been closed."""
-        return not self._is_closed
 
     @property
     def current_request_headers(self) -> Fields:
@@ -212,7 +183,7 @@ class HostedStream:
         message = self.to_client
         if not self.is_local or message.headers is None or message.status is None:
             return None
-        details = self._details if self._is_closed else self._native.details
+        details = self._native.details if self.is_open else self._details
         return LocalResponse(message.status, message.headers, message.body, details)
 
     def get_property(self, path: str) -> PropertyValue | None:
@@ -261,10 +232,6 @@ class HostedStream:
             self.to_client.chunks.append(native.take_response_body())
         if flags & RESPONSE_END:
             self.to_client.ended, self.to_client.trailers = True, native.response_trailers.items()
-
-
-def _ignore(flags: int) -> None:
-    """Take flags of an exchange that is over."""
 
 
 def _fill(into: HeaderMap, fields: Iterable[tuple[bytes, bytes]]) -> None:
