@@ -1,5 +1,6 @@
 /* What filters in Python ask of an exchange: the same acts as host calls, without a guest's memory in between. */
 #include "native.h"
+#include "passes.h"
 
 static sw_slot *slot_of(const sw_stream *stream, uint16_t filter) {
     return stream->open && filter < stream->count ? &stream->slots[filter] : NULL;
@@ -33,7 +34,7 @@ int sw_native_watch_body(sw_stream *stream, uint16_t filter, int side) {
     here->sees_body = true;
     here->watermark = false;
     sw_stream_wake(stream); /* who was told to send no more is told otherwise */
-    return here->ended;
+    return !sw_overflows(stream, side, slot) && here->ended;
 }
 
 int sw_native_reset(sw_stream *stream) {

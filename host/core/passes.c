@@ -92,6 +92,12 @@ static bool is_over_limit(const sw_stream *stream, int side, const sw_slot *slot
     return !held->watermark && held->body.length > sw_body_limit_of(stream, side, slot);
 }
 
+bool sw_overflows(sw_stream *stream, int side, const sw_slot *slot) {
+    bool is_over = is_over_limit(stream, side, slot);
+    if (is_over) overflow(stream, side);
+    return is_over;
+}
+
 void sw_move_body(sw_stream *stream, sw_buffer *to, sw_buffer *from) {
     if (!sw_buffer_move(to, from)) stream->reset = true;
 }

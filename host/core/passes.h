@@ -15,6 +15,8 @@ bool sw_is_complete(const sw_stream *stream);
 void sw_fail_exchange(sw_stream *stream, sw_slot *slot);
 /* Bytes of a body that the filter may hold. */
 size_t sw_body_limit_of(const sw_stream *stream, int side, const sw_slot *slot);
+/* Whether the filter holds more than it may: then the answer is 413 or 502, or the exchange is cut. */
+bool sw_overflows(sw_stream *stream, int side, const sw_slot *slot);
 /* Bytes for which there is no room are never left out of the middle of a body: the exchange is cut. */
 void sw_move_body(sw_stream *stream, sw_buffer *to, sw_buffer *from);
 

@@ -7,7 +7,6 @@ exchanges, and being woken costs more than a message does.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable
 from typing import Any, Final, Protocol
 
@@ -132,8 +131,10 @@ class Channel:
 
     def write(self, data: bytes) -> None:
         """Send bytes; nothing when the connection is closed, which the call hears of."""
-        with contextlib.suppress(ConnectionLost):
+        try:  # noqa: SIM105 - for each callback of each event
             self.connection.write(data)
+        except ConnectionLost:
+            pass
 
     async def run(self, call: Call, within: float) -> Any:
         """Make a call and return its result. The server has `within` seconds for it, what it waits for here apart.
