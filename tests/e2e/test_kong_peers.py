@@ -126,13 +126,13 @@ def test_an_instance_that_is_lost_is_started_again(protocol: str, tmp_path: Path
 
 @BOTH
 def test_a_server_that_loses_every_instance_is_not_asked_for_ever(protocol: str, tmp_path: Path) -> None:
-    """Twice, then 500."""
+    """A few times, then 500. By Protocol Buffers this cannot be told from a server that is being started anew."""
 
     async def test() -> None:
         async with server(tmp_path, protocol) as peer, gateway(peer.section()) as proxy:
             peer.start = lambda configuration, number=None: 77 if number is None else number  # type: ignore[method-assign]
             assert (await ask(proxy, "/a/x")).status == 500
-            assert len(peer.events) == 2
+            assert len(peer.events) == (2 if protocol == "MsgPack:1" else 3)
 
     run(test())
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 
 from host.proxy import Proxy
-from tests.e2e.embedded import Answer, ask, load, serve_origin
+from tests.e2e.embedded import Answer, ask, load, messages_of, serve_origin
 from tests.e2e.gateway import run
 from tests.peers.kong import install
 
@@ -217,5 +218,278 @@ def test_a_server_in_javascript(javascript_server: tuple[Path, Path], tmp_path: 
             for _ in range(3):
                 answer = await ask(proxy, "/x")
                 assert answer.field(b"x-hello-from-javascript") == b"JavaScript says Kong! to a"
+
+    run(test())
+
+
+def test_exit_from_go_and_from_python(
+    go_hello: Path, go_pluginserver: tuple[Path, Path], python_server: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """C4: the upstream is not asked; a plugin of lower priority is not, either."""
+    program, plugins = go_pluginserver
+    legacy = {"prefix": str(tmp_path), "go_pluginserver_exe": str(program), "go_plugins_dir": str(plugins)}
+    section = merged(go(tmp_path, go_hello), python(tmp_path, python_server), legacy)
+    routes = [(f"/{name}/*", {name: config(mode="exit")}) for name in ("go-hello", "py-hello", "so-hello")]
+
+    async def test() -> None:
+        async with serving(section, *routes) as proxy:
+            for name in ("go-hello", "py-hello", "so-hello"):
+                for _ in range(2):
+                    answer = await ask(proxy, f"/{name}/x")
+                    assert (answer.status, answer.body) == (418, b"tea")
+                    assert [value for own, value in answer.fields if own == b"x-e"] == [b"1", b"2"]
+
+    run(test())
+
+
+@pytest.mark.parametrize("size", [4, 700_000])
+def test_bodies_through_every_server(
+    size: int,
+    go_hello: Path,
+    go_pluginserver: tuple[Path, Path],
+    python_server: tuple[Path, Path],
+    tmp_path: Path,
+) -> None:
+    """A plugin reads the body and sends another."""
+    program, plugins = go_pluginserver
+    legacy = {"prefix": str(tmp_path), "go_pluginserver_exe": str(program), "go_plugins_dir": str(plugins)}
+    section = merged(go(tmp_path, go_hello), python(tmp_path, python_server), legacy)
+    names = ("go-hello", "py-hello", "so-hello")
+
+    async def test() -> None:
+        async with serving(
+            section, *((f"/{name}/*", {name: config(mode="body")}) for name in names)
+        ) as proxy:
+            for name in names:
+                answer = await ask(proxy, f"/{name}/x", "POST", body=b"x" * size)
+                assert told(answer)["body"] == "X" * size, name
+
+    run(test())
+
+
+def test_all_kinds_on_one_route_by_their_priorities(
+    go_hello: Path, go_pluginserver: tuple[Path, Path], python_server: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """C7: descending, whoever says the priority: the server's dump, or `_meta`; and a filter in Python among them."""
+    program, plugins = go_pluginserver
+    legacy = {"prefix": str(tmp_path), "go_pluginserver_exe": str(program), "go_plugins_dir": str(plugins)}
+    section = merged(go(tmp_path, go_hello), python(tmp_path, python_server), legacy)
+    (tmp_path / "native_order.py").write_text(
+        "from host import PythonFilter\n\n\nclass Order(PythonFilter):\n"
+        "    def on_request_headers(self, context, end_of_stream):\n"
+        "        context.request_headers.add(b'x-order', b'native')\n"
+    )
+    more = {
+        "python": {
+            "path": [str(tmp_path)],
+            "plugins": [{"name": "n", "priority": 2, "class": "native_order:Order"}],
+        }
+    }
+
+    async def order(*changes: dict[str, Any]) -> list[str]:
+        uses = {"go-hello": config(), "so-hello": config(), "py-hello": config(), "n": {"conf": {"a": 1}}}
+        for change in changes:
+            uses = {name: use | change.get(name, {}) for name, use in uses.items()}
+        async with serving(section, ("/*", uses), **more) as proxy:
+            return [value for name, value in told(await ask(proxy, "/x"))["fields"] if name == "x-order"]
+
+    async def test() -> None:
+        # so-hello says 3, py-hello 2, go-hello 1.
+        assert sorted((await order())[1:3]) == ["native", "python"]
+        assert await order({"n": {"_meta": {"priority": 10}}}) == ["native", "go", "python", "go"]
+        assert await order({"py-hello": {"_meta": {"priority": 0}}}) == ["go", "native", "go", "python"]
+
+    run(test())
+
+
+@pytest.mark.parametrize("name", ["go", "python", "so"])
+def test_a_restart_between_requests(
+    name: str,
+    go_hello: Path,
+    go_pluginserver: tuple[Path, Path],
+    python_server: tuple[Path, Path],
+    tmp_path: Path,
+) -> None:
+    """C8: no 5xx, and the right instance: numbers count from the start again (Kong's issue 8370)."""
+    program, plugins = go_pluginserver
+    sections: dict[str, dict[str, Any]] = {
+        "go": go(tmp_path, go_hello),
+        "python": python(tmp_path, python_server),
+        "so": {"prefix": str(tmp_path), "go_pluginserver_exe": str(program), "go_plugins_dir": str(plugins)},
+    }
+    process = {"go": "go-hello", "python": "python", "so": "go_pluginserver"}[name]
+    plugin = {"go": "go-hello", "python": "py-hello", "so": "so-hello"}[name]
+    section = sections[name] | {"start_timeout": "10s"}
+    field = b"x-hello-from-python" if name == "python" else b"x-hello-from-go"
+
+    async def test() -> None:
+        routes = [(f"/{text}/*", {plugin: config(text)}) for text in ("a", "b")]
+        async with serving(section, *routes) as proxy:
+            for order in (("a", "b"), ("b", "a"), ("a", "b")):
+                for text in order:
+                    answer = await ask(proxy, f"/{text}/x")
+                    assert answer.status == 200
+                    assert f" says {text} to ".encode() in (answer.field(field) or b"")
+                before = server_pid(proxy, process)
+                os.kill(before, signal.SIGKILL)
+
+    run(test())
+
+
+@pytest.mark.parametrize("mode", ["raise", "raise_later", "hang"])
+def test_a_plugin_in_python_that_fails(
+    mode: str, python_server: tuple[Path, Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """C9: kong-pdk tells nobody, and a handler that fails before it calls back leaves a lock behind that every later event
+    waits for: the request gets 500 in time, and the server is started anew before it harms others twice."""
+
+    async def test() -> None:
+        section = python(tmp_path, python_server) | {"event_timeout": "1s", "start_timeout": "10s"}
+        bad, good = {"py-hello": config(mode=mode)}, {"py-hello": config()}
+        async with serving(section, ("/bad/*", bad), ("/good/*", good)) as proxy:
+            assert (await ask(proxy, "/good/x")).status == 200
+            first = server_pid(proxy, "python")
+            assert (await ask(proxy, "/bad/x")).status == 500
+            if mode != "raise_later":  # that one harms nobody else
+                async with asyncio.timeout(20):
+                    while server_pid(proxy, "python") in (first, 0):  # noqa: ASYNC110 - another process
+                        await asyncio.sleep(0.05)
+            for _ in range(3):
+                answer = await ask(proxy, "/good/x")
+                assert answer.field(b"x-hello-from-python") == b"Python says Kong! to a"
+            assert any("did not answer within 1 s" in line for line in messages_of(caplog, "sluiceway.kong"))
+
+    run(test())
+
+
+def test_an_instance_that_go_pdk_has_dropped_by_age(go_hello: Path, tmp_path: Path) -> None:
+    """C10: any CloseInstance drops instances of over a minute, busy or not. Here one is closed behind the gateway's back,
+    which is the same to it without the minute: the next request starts it again."""
+
+    async def test() -> None:
+        async with serving(go(tmp_path, go_hello), ("/*", {"go-hello": config()})) as proxy:
+            assert (await ask(proxy, "/x")).status == 200
+            server = _server(proxy)
+            (entry,) = server.instances._numbers.items()
+            (generation, _), number = entry
+            await server._close_instance(generation, number)
+            answer = await ask(proxy, "/x")
+            assert answer.field(b"x-hello-from-go") == b"Go says Kong! to a"
+            assert [other for other in server.instances._numbers.values() if other != number]
+
+    run(test())
+
+
+def _server(proxy: Proxy) -> Any:
+    """The one plugin server of the gateway's worker."""
+    assert proxy._around is not None
+    (kind,) = proxy._around.kinds._kinds.values()
+    (server,) = kind._servers.values()  # type: ignore[attr-defined]
+    return server
+
+
+@pytest.mark.parametrize("server", ["go", "so"])
+def test_a_panic_takes_its_server_down_and_nobody_else(
+    server: str, go_hello: Path, go_pluginserver: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """500 for the request, and the next one waits for the server to be back."""
+    program, plugins = go_pluginserver
+    legacy = {"prefix": str(tmp_path), "go_pluginserver_exe": str(program), "go_plugins_dir": str(plugins)}
+    section = go(tmp_path, go_hello) if server == "go" else legacy
+    plugin = "go-hello" if server == "go" else "so-hello"
+
+    async def test() -> None:
+        bad, good = {plugin: config(mode="panic")}, {plugin: config()}
+        routes = (("/bad/*", bad), ("/good/*", good))
+        async with serving(section | {"start_timeout": "10s"}, *routes) as proxy:
+            for _ in range(2):
+                assert (await ask(proxy, "/bad/x")).status == 500
+                answer = await ask(proxy, "/good/x")
+                assert answer.field(b"x-hello-from-go") == b"Go says Kong! to a"
+
+    run(test())
+
+
+def test_a_server_that_is_killed_under_load(go_hello: Path, tmp_path: Path) -> None:
+    """Within the gap requests wait or get 5xx, never another's answer; behind it all is right, and nothing is left."""
+
+    async def test() -> None:
+        section = go(tmp_path, go_hello) | {"start_timeout": "500ms", "connections": 8}
+        routes = [(f"/{text}/*", {"go-hello": config(text)}) for text in ("a", "b", "c")]
+        async with serving(section, *routes) as proxy:
+            for text in ("a", "b", "c"):
+                assert (await ask(proxy, f"/{text}/x")).status == 200
+            fds = len(os.listdir("/proc/self/fd"))
+            statuses: list[int] = []
+            stop = asyncio.Event()
+
+            async def load(text: str) -> None:
+                while not stop.is_set():
+                    answer = await ask(proxy, f"/{text}/x")
+                    statuses.append(answer.status)
+                    if answer.status == 200:
+                        assert answer.field(b"x-hello-from-go") == f"Go says {text} to a".encode()
+                    else:
+                        assert answer.status in (500, 503)
+
+            loads = [asyncio.create_task(load(text)) for text in "abcabcabcabcabcabcabcabc"]
+            for _ in range(2):
+                await asyncio.sleep(0.5)
+                os.kill(server_pid(proxy, "go-hello"), signal.SIGKILL)
+                async with asyncio.timeout(10):
+                    while not (server_pid(proxy, "go-hello") and (await ask(proxy, "/a/x")).status == 200):  # noqa: ASYNC110
+                        await asyncio.sleep(0.05)
+            await asyncio.sleep(0.3)
+            stop.set()
+            await asyncio.gather(*loads)
+            assert statuses.count(200) > 100
+            assert statuses[-1] == 200
+            for text in ("a", "b", "c"):
+                assert (await ask(proxy, f"/{text}/x")).field(
+                    b"x-hello-from-go"
+                ) == f"Go says {text} to a".encode()
+            server = _server(proxy)
+            assert len(server.instances) == 3
+            async with asyncio.timeout(5):
+                while server._connections.taken:  # noqa: ASYNC110 - the log phase of the last requests
+                    await asyncio.sleep(0.01)
+            # Pools are kept: eight connections to the server, and one to the origin, at both ends, for each load.
+            assert len(os.listdir("/proc/self/fd")) <= fds + 8 + 2 * len(loads)
+
+    run(test())
+
+
+def test_what_a_server_cannot_open_is_told_at_load(
+    go_pluginserver: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """C6: go-pluginserver prints an entry without a name, and the reason elsewhere."""
+    program, _ = go_pluginserver
+    (tmp_path / "so").mkdir()
+    (tmp_path / "so/so-hello.so").write_bytes(b"no plugin")
+    section = {
+        "prefix": str(tmp_path),
+        "go_pluginserver_exe": str(program),
+        "go_plugins_dir": str(tmp_path / "so"),
+    }
+
+    async def test() -> None:
+        async with Proxy(load(text(1, section, ("/*", {"so-hello": config()})))) as proxy:
+            (problem,) = proxy.problems
+            assert "empty Name: the server could not open it" in problem.message
+            assert "invalid ELF header" in problem.message or "file too short" in problem.message
+            assert (await ask(proxy, "/x")).status == 503
+
+    run(test())
+
+
+def test_a_configuration_that_the_real_schema_refuses(go_hello: Path, tmp_path: Path) -> None:
+    """Go would hang up."""
+
+    async def test() -> None:
+        async with Proxy(
+            load(text(1, go(tmp_path, go_hello), ("/*", {"go-hello": {"config": {"message": 5}}})))
+        ) as proxy:
+            (problem,) = proxy.problems
+            assert problem.message == "plugin go-hello: config.message: expected a string, got 5"
 
     run(test())

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import logging
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from abi.types import Action
 from host.errors import HostError
 from host.external.filter import ExternalFilter, RequestFilter, ResponseFilter, reason_of
+from host.external.kong.complaints import Complaints
 from host.external.kong.errors import PluginServerError
 from host.external.kong.instances import InstanceKey
 from host.external.kong.pdk.event import PdkEvent
@@ -22,8 +22,6 @@ from host.external.kong.server import PluginServer
 from host.external.message import HeldMessage
 from host.filters.python import FilterContext
 from host.metrics.table import Counter
-
-log = logging.getLogger("sluiceway.kong")
 
 MAX_LOG_EVENTS: Final = 1000
 """Events of the log phase that are under way at once; further ones are dropped, and told of."""
@@ -47,27 +45,16 @@ class Background:
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
-        self._dropped = 0
 
-    def start(self, name: str, work: Any) -> None:
-        """Have a coroutine run, unless there are too many."""
+    def start(self, work: Coroutine[Any, Any, None]) -> bool:
+        """Have a coroutine run; returns False where there are too many."""
         if len(self._tasks) >= MAX_LOG_EVENTS:
             work.close()
-            self._dropped += 1
-            if self._dropped == 1:
-                asyncio.get_running_loop().call_later(1.0, self._tell, name)
-            return
+            return False
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-    def _tell(self, name: str) -> None:
-        log.error(
-            "%d events of the log phase were dropped: their plugin server is too slow",
-            self._dropped,
-            extra={"fields": {"plugin": name}},
-        )
-        self._dropped = 0
+        return True
 
     async def close(self) -> None:
         """End what is left."""
@@ -86,6 +73,7 @@ class Use:
     server: PluginServer
     gateway: Gateway
     counters: Counters
+    complaints: Complaints
     background: Background
     max_body_size: int
 
@@ -93,6 +81,11 @@ class Use:
         """Have the plugin handle a phase. Raises PluginServerError."""
         self.counters.events.add()
         await self.server.handle(self.key, phase, PdkEvent(phase, self.plugin, view, message, self.gateway))
+
+    def failed(self, error: Exception) -> None:
+        """Count a failure, and tell of it."""
+        self.counters.failures.add()
+        self.complaints.tell(f"plugin server {self.server.config.name}: {reason_of(error)}")
 
 
 class KongFilter(ExternalFilter):
@@ -109,13 +102,7 @@ class KongFilter(ExternalFilter):
     def failed(self, message: HeldMessage, error: Exception) -> None:
         """Answer as Kong does when a plugin fails; the reason goes into the log."""
         use = self.use
-        use.counters.failures.add()
-        log.error(
-            "plugin server %s: %s",
-            use.server.config.name,
-            reason_of(error),
-            extra={"fields": {"plugin": use.plugin.name}},
-        )
+        use.failed(error)
         hint = error.status_hint if isinstance(error, HostError) else None
         status = hint if hint in _ERRORS else 500
         message.respond(status, [(b"Content-Type", JSON)], _ERRORS[status], "kong_plugin_failed")
@@ -177,15 +164,15 @@ class Logs(KongFilter):
     def on_log(self, context: FilterContext, end_of_stream: bool) -> Action | None:
         """The exchange has ended."""
         State.of(context)  # before the copy, so that plugins of one exchange share it
-        self.use.background.start(self.name, self._log(Snapshot(context, VARIABLES)))
+        if not self.use.background.start(self._log(Snapshot(context, VARIABLES))):
+            self.use.failed(PluginServerError("too slow: events of the log phase are dropped"))
         return None
 
     async def _log(self, snapshot: Snapshot) -> None:
         try:
             await self.use.handle("log", snapshot, None)
         except PluginServerError as error:
-            self.use.counters.failures.add()
-            log.error("in the log phase: %s", error, extra={"fields": {"plugin": self.name}})
+            self.use.failed(error)
 
 
 _REQUESTS: Final[Mapping[str, type[KongFilter]]] = {"rewrite": RewriteFilter, "access": AccessFilter}

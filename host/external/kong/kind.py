@@ -14,6 +14,7 @@ from host.chain import PhaseClass
 from host.config import Config, ExternalPlugin, PluginUse
 from host.config.kong_values import KongPlugin, KongServer, KongSettings
 from host.external.kind import Failure, Part, Services
+from host.external.kong.complaints import Complaints
 from host.external.kong.dump import KNOWN, Dump, DumpError, PluginInfo
 from host.external.kong.entities import consumer_entity, routes_of
 from host.external.kong.filter import Background, Counters, KongFilter, Use, new_filter
@@ -145,6 +146,7 @@ class KongLoaded:
             server,
             self._gateway,
             _counters(self._services, use.name),
+            Complaints(use.name),
             self._background,
             self._settings.max_body_size,
         )

@@ -32,46 +32,50 @@ async def query(server: KongServer, within: float) -> Dump:
         raise DumpError(f"`{server.query_command}` {reason}") from None
 
 
+class _Output(asyncio.SubprocessProtocol):
+    """What a command writes, as far as it is bearable. `ended`: it has written all, and ended."""
+
+    def __init__(self) -> None:
+        self.written = {1: bytearray(), 2: bytearray()}  # by file descriptor
+        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def pipe_data_received(self, fd: int, data: bytes) -> None:
+        """It has written this."""
+        self.written[fd] += data
+        if len(self.written[fd]) > MAX_OUTPUT and not self.ended.done():
+            self.ended.set_exception(DumpError(f"is more than {MAX_OUTPUT} bytes"))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """It has ended, and so have its pipes."""
+        if not self.ended.done():
+            self.ended.set_result(None)
+
+
 async def _dump(server: KongServer, within: float) -> Dump:
     """Run the command in a process group of its own, none of which is left. Raises DumpError, TimeoutError, OSError."""
-    process = await asyncio.create_subprocess_shell(
+    transport, output = await asyncio.get_running_loop().subprocess_shell(
+        _Output,
         server.query_command,
         stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
         cwd=server.folder,
         env=environment_of(server.inherit, server.environment, os.environ),
         start_new_session=True,
-        limit=64 * 1024,
     )
-    assert process.stdout is not None
-    assert process.stderr is not None
     try:
         async with asyncio.timeout(within):
-            output, errors = await asyncio.gather(
-                _read(process.stdout, MAX_OUTPUT), _read(process.stderr, MAX_OUTPUT)
-            )
-            status = await process.wait()
+            await output.ended
+        status = transport.get_returncode()
     finally:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
-        await process.wait()
-    said = errors[-_ERROR_TEXT:].decode("utf-8", "replace").strip()
+        if transport.get_returncode() is None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(transport.get_pid(), signal.SIGKILL)
+        transport.close()
+    said = bytes(output.written[2][-_ERROR_TEXT:]).decode("utf-8", "replace").strip()
     if status == _NOT_FOUND:
         raise DumpError(f"is nothing: the command was not found ({said})")
     if status:
         raise DumpError(f"ended with status {status}: {said or 'it wrote nothing'}")
     try:
-        return parse_dump(output)
+        return parse_dump(bytes(output.written[1]))
     except DumpError as error:
         raise DumpError(f"{error}{'; it wrote: ' + said if said else ''}") from None
-
-
-async def _read(stream: asyncio.StreamReader, most: int) -> bytes:
-    parts, size = [], 0
-    while part := await stream.read(65536):
-        size += len(part)
-        if size > most:
-            raise DumpError(f"is more than {most} bytes")
-        parts.append(part)
-    return b"".join(parts)

@@ -34,7 +34,8 @@ MESSAGE_ROOM: Final = 1024 * 1024
 
 _PROBE: Final = "sluiceway_probe"  # a phase that no plugin has
 _PROBE_TIMEOUT: Final = 1.0
-_TRIES: Final = 2
+_TRIES: Final = 3
+_PAUSE: Final = 0.1  # seconds
 _ASIDE: Final = 4  # connections
 
 
@@ -96,14 +97,20 @@ class PluginServer:
     async def handle(self, key: InstanceKey, phase: str, pdk: Answers) -> None:
         """Have a plugin handle an event. Raises PluginServerError.
 
-        An instance that the server has lost is started again, and an event that it has not begun is tried again, once.
+        An instance that the server has lost is started again, once. An event that it has not begun is tried again at
+        once, and once more a little later: a process that is killed takes connections for some moments yet.
         """
-        for tries_left in range(_TRIES - 1, -1, -1):
+        for tries in range(1, _TRIES + 1):
             try:
-                await self._handle(key, phase, pdk, fresh=not tries_left)
-            except (InstanceLost, Disconnected) as error:
-                if not tries_left or (isinstance(error, Disconnected) and error.has_begun):
+                await self._handle(key, phase, pdk, fresh=tries > 1)
+            except InstanceLost:
+                if tries > 1:
                     raise
+            except Disconnected as error:
+                if error.has_begun or tries == _TRIES:
+                    raise
+                if tries > 1:
+                    await asyncio.sleep(_PAUSE)
             else:
                 self.wedged = 0
                 return
@@ -138,10 +145,10 @@ class PluginServer:
             async with asyncio.timeout(self._settings.event_timeout):
                 return await pool.acquire(fresh=fresh)
         except PeerUnavailable as error:
-            raise Unreachable(f"plugin server {self.config.name} cannot be reached: {error}") from error
+            raise Unreachable(f"cannot be reached: {error}") from error
         except TimeoutError:
             taken = self._settings.connections
-            raise Unreachable(f"plugin server {self.config.name}: all {taken} connections are busy") from None
+            raise Unreachable(f"all {taken} connections are busy") from None
 
     def _give_back(self, connection: PeerConnection, *, keeps: bool) -> None:
         if keeps:
