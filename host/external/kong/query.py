@@ -16,6 +16,7 @@ MAX_OUTPUT: Final = 4 * 1024 * 1024
 """Bytes that a dump may have."""
 
 _NOT_FOUND: Final = 127  # a shell's status for a command that is not there
+_GRACE: Final = 1.0  # seconds for a process that was killed to be gone
 _ERROR_TEXT: Final = 2000  # bytes of standard error that are told
 
 
@@ -33,11 +34,13 @@ async def query(server: KongServer, within: float) -> Dump:
 
 
 class _Output(asyncio.SubprocessProtocol):
-    """What a command writes, as far as it is bearable. `ended`: it has written all, and ended."""
+    """What a command writes, as far as it is bearable. `ended`: it has written all, or too much. `closed`: it is over."""
 
     def __init__(self) -> None:
         self.written = {1: bytearray(), 2: bytearray()}  # by file descriptor
-        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        self.ended: asyncio.Future[None] = loop.create_future()
+        self.closed: asyncio.Future[None] = loop.create_future()
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
         """It has written this."""
@@ -47,6 +50,7 @@ class _Output(asyncio.SubprocessProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """It has ended, and so have its pipes."""
+        self.closed.set_result(None)
         if not self.ended.done():
             self.ended.set_result(None)
 
@@ -70,6 +74,7 @@ async def _dump(server: KongServer, within: float) -> Dump:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(transport.get_pid(), signal.SIGKILL)
         transport.close()
+        await asyncio.wait([output.closed], timeout=_GRACE)
     said = bytes(output.written[2][-_ERROR_TEXT:]).decode("utf-8", "replace").strip()
     if status == _NOT_FOUND:
         raise DumpError(f"is nothing: the command was not found ({said})")
