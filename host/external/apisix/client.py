@@ -31,6 +31,7 @@ from host.external.apisix.tokens import Configuration, Tokens
 from host.external.connection import PeerConnection
 from host.external.connections import Connections
 from host.headers import HeaderMap
+from host.metrics.table import MetricsTable
 
 logger = logging.getLogger("sluiceway.runner")
 
@@ -63,9 +64,19 @@ class _WrongCall(RunnerError):
 class RunnerClient:
     """One runner, asked by one worker. To be closed."""
 
-    def __init__(self, runner: Runner, path: Path | str, now: Callable[[], float] | None = None) -> None:
+    def __init__(
+        self,
+        runner: Runner,
+        path: Path | str,
+        now: Callable[[], float] | None = None,
+        metrics: MetricsTable | None = None,
+    ) -> None:
         """`path`: of the runner's socket. `now`: the clock of tokens, the loop's by default."""
         self.runner = runner
+        table = metrics if metrics is not None else MetricsTable()
+        labels = {"runner": runner.name}
+        self._call_counter = table.counter("runner_calls_total", labels)
+        self._failure_counter = table.counter("runner_failures_total", labels)
         self._codec = Codec()
         self._connections = Connections(
             path,
@@ -140,10 +151,15 @@ class RunnerClient:
         answer: Answer,
     ) -> Message:
         self._calls += 1
+        self._call_counter.add()
         try:
             return await self._refreshing(configuration, type_, write, answer)
         except FrameError as error:
+            self._failure_counter.add()
             raise RunnerError(str(error)) from error
+        except HostError:
+            self._failure_counter.add()
+            raise
         finally:
             self._calls -= 1
             self._close_unused()

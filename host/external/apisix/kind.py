@@ -29,7 +29,8 @@ class RunnerKind:
     """Keeps one client for each runner that a configuration names, over reloads as long as nothing about it changes."""
 
     def __init__(self, services: Services) -> None:
-        """A runner needs nothing of its worker."""
+        """The worker counts what runners do."""
+        self._metrics = services.metrics
         self._clients: dict[tuple[Runner, str], RunnerClient] = {}
 
     async def load(self, config: Config) -> LoadedRunners:
@@ -47,7 +48,7 @@ class RunnerKind:
             path = str(runner.path) if runner.path is not None else sockets.get(runner.process, "")
             found = self._clients.get((runner, path))
             if found is None or found.is_closed:
-                found = self._clients[runner, path] = RunnerClient(runner, path)
+                found = self._clients[runner, path] = RunnerClient(runner, path, metrics=self._metrics)
             found.hold()
             clients[name] = found
         self._clients = {key: client for key, client in self._clients.items() if not client.is_closed}
