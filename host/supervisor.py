@@ -221,8 +221,12 @@ class Supervisor:
             if self.stopping.is_set():
                 return
             try:
-                proposal = self._admin.resources.reread() if self._admin is not None else None
-                new = proposal.config if proposal is not None else self._load()
+                # On a thread: bundles of Tyk's may have to be fetched.
+                if self._admin is not None:
+                    proposal = await asyncio.to_thread(self._admin.resources.reread)
+                    new = proposal.config
+                else:
+                    proposal, new = None, await asyncio.to_thread(self._load)
             except ConfigError as error:
                 for problem in error.problems:
                     logger.error("%s", problem)

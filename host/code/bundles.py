@@ -11,6 +11,7 @@ import hashlib
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,10 +21,16 @@ from urllib.parse import quote, unquote, urlsplit
 from host.code.bundle import MANIFEST, MAX_BUNDLE_SIZE, check_name, unpack
 from host.code.errors import CodeError
 from host.code.http import HttpClient
+from host.code.remote import NEGATIVE_SECONDS
 from host.code.store import CodeStore
 
 _TIMEOUT: Final = 5.0
 _RETRIES: Final = 4
+
+
+_failures: dict[str, tuple[float, str]] = {}
+"""By URL: until when a failure to download is answered from memory, and what it was. A configuration that is changed by
+the Admin API is made anew each time, and must not wait for a server that is down each time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +97,16 @@ class Bundles:
         url = f"{self._base_url.rstrip('/')}/{quote(name)}"
         if url.startswith("file://"):
             return _read(Path(unquote(urlsplit(url).path)))
+        until, failure = _failures.get(url, (0.0, ""))
+        if time.monotonic() < until:
+            raise CodeError(failure)
+        try:
+            return self._download(url)
+        except CodeError as error:
+            _failures[url] = (time.monotonic() + NEGATIVE_SECONDS, str(error))
+            raise
+
+    def _download(self, url: str) -> bytes:
         client = HttpClient(timeout=_TIMEOUT, retries=_RETRIES, verify=self._verify_tls)
         answer = client.get(url, MAX_BUNDLE_SIZE)
         if answer.status != 200:

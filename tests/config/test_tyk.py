@@ -201,7 +201,7 @@ WRONG = [
     (
         {**KEYLESS, "custom_middleware": {"driver": "lua", "pre": {}}},
         [
-            "api.json:11: custom_middleware.driver: expected one of: goplugin, wasm, python or grpc, got the text 'lua'",
+            "api.json:11: custom_middleware.driver: expected one of: goplugin, wasm, python, grpc, a6 or kong, got the text 'lua'",
             "api.json:12: custom_middleware.pre: expected a list, got a mapping",
         ],
     ),
@@ -239,6 +239,9 @@ LEFT_OUT = [
     ({"pre": [{"path": "x.so"}], "driver": "goplugin"}, "custom_middleware.pre[0]", "lacks 'name'"),
     ({"pre": [{"name": "X", "path": "x.so"}], "driver": "python"}, "custom_middleware.pre[0]", "a file in Python"),
     ({"pre": [{"name": "X"}], "driver": "grpc"}, "custom_middleware.pre[0]", "needs tyk.coprocess_options"),
+    ({"pre": [{"name": "say"}], "driver": "a6"}, "custom_middleware.pre[0]", "needs a runner"),
+    ({"pre": [{"name": "hello"}], "driver": "kong"}, "custom_middleware.pre[0]", "no plugin 'hello' is declared"),
+    ({"auth_check": {"name": "x", "driver": "a6"}}, "custom_middleware.auth_check", "is to set a session"),
     ({"traffic_logs": [{"name": "X", "path": "x.so"}]}, "custom_middleware.traffic_logs[0]", "no other code sees"),
 ]  # fmt: skip
 
@@ -253,6 +256,23 @@ def test_a_hook_that_cannot_be_leaves_its_api_out(
     (problem,) = config.problems
     assert problem.path == path
     assert reason in problem.message
+
+
+def test_hooks_of_runners(tmp_path: Path) -> None:
+    """Their plugins are those by which routes ask a runner; requests and responses have one each."""
+    middleware = {
+        "pre": [{"name": "say", "config": {"body": "hello"}}],
+        "response": [{"name": "rewrite", "config": "text"}],
+        "driver": "a6",
+    }
+    yaml = "tyk: {apis: [api.json]}\next-plugin: {path_for_test: runner.sock}\n"
+    config = load(write(tmp_path, {**KEYLESS, "custom_middleware": middleware}, yaml))
+    uses = [(use.name, use.stage, json.loads(use.configuration)) for use in config.routes[0].plugins[1:]]
+    assert uses == [
+        ("ext-plugin-pre-req", "rewrite", {"conf": [{"name": "say", "value": '{"body":"hello"}'}]}),
+        ("ext-plugin-post-resp", "post", {"conf": [{"name": "rewrite", "value": "text"}]}),
+    ]
+    assert config.problems == ()
 
 
 def test_a_protected_api_without_auth_check_is_left_out(tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +15,10 @@ import pytest
 from host.building.builder import build
 from host.testing import ProxyServer
 from tests.e2e.echo_json import Echo, echoing
+from tests.external.tyk.dispatchers import dispatching
+from tests.peers import runners
+from tests.peers.kong import install
+from tests.peers.making import Missing
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -146,3 +152,65 @@ def test_a_symbol_that_is_missing(folder: Path, echo: Echo) -> None:
         proxy.wait_for("NoSuchFunction")
         proxy.reload(write(folder, echo.server_port, {"post": [entry("AddFooBarHeader")]}))
         assert json.loads(proxy.request("GET", "/my_api_name/get").body)["headers"]["Foo"] == "Bar"
+
+
+def test_drivers_side_by_side(folder: Path, echo: Echo, tmp_path: Path) -> None:
+    """A recompiled Go plugin, a plugin of a Kong server, one of APISIX's runner and a dispatcher's hook on one API."""
+    go_hello, go_runner = _made(install.go_pdk), _made(runners.go_runner)
+    middleware = {
+        "pre": [{"name": "pre", "driver": "grpc"}, {"name": "say", "driver": "a6", "config": {"body": ""}}],
+        "post": [
+            entry("AddFooBarHeader"),
+            {"name": "go-hello", "driver": "kong", "config": {"message": "Tyk"}},
+        ],
+        "response": [{"name": "response", "driver": "grpc"}],
+    }
+    with dispatching() as dispatcher:
+        config = write(folder, echo.server_port, middleware)
+        config["tyk"]["coprocess_options"] = {
+            "enable_coprocess": True,
+            "coprocess_grpc_server": f"tcp://127.0.0.1:{dispatcher.port}",
+        }
+        config["ext-plugin"] = {"cmd": [str(go_runner), "run"]}
+        config["kong"] = {
+            "pluginserver_names": ["go-hello"],
+            "pluginserver_go_hello_query_cmd": f"{go_hello} -dump",
+            "pluginserver_go_hello_start_cmd": f"{go_hello} -kong-prefix {tmp_path}",
+            "pluginserver_go_hello_socket": str(tmp_path / "go-hello.socket"),
+            "plugins": ["go-hello"],
+        }
+        with ProxyServer(folder, config, patience=PATIENCE) as proxy:
+            answer = proxy.request("GET", "/my_api_name/get", {"X-Sent": "yes"})
+            told = json.loads(answer.body)
+            assert (told["headers"]["Foo"], told["headers"]["X-Pre"]) == ("Bar", "yes")
+            assert "Tyk" in (answer.header("x-hello-from-go") or "")
+            assert (answer.status, answer.header("X-Response")) == (203, "nobody")
+            hook = {"name": "say", "driver": "a6", "config": {"body": "hello"}}
+            count = echo.requests
+            proxy.reload({**config, **write(folder, echo.server_port, {"pre": [hook]})})
+            answer = proxy.request("GET", "/my_api_name/get")
+            assert (answer.status, answer.body) == (200, b"hello")
+            assert answer.header("X-Resp-A6-Runner") == "Go"
+            assert echo.requests == count
+
+
+def _made(make: Callable[[], Path]) -> Path:
+    try:
+        return make()
+    except (Missing, install.Missing) as missing:
+        if os.environ.get("SLUICEWAY_PEERS") == "require":
+            pytest.fail(str(missing))
+        pytest.skip(str(missing))
+
+
+def test_the_page_of_tyk(folder: Path, echo: Echo, tmp_path: Path) -> None:
+    """The first example of docs/tyk.md, by the commands that it names."""
+    page = (SOURCES.parents[2] / "docs/tyk.md").read_text()
+    (source,) = re.findall(r"```go\n(.*?)```", page, re.DOTALL)
+    api = re.findall(r"```json\n(.*?)```", page, re.DOTALL)[0]
+    (tmp_path / "post.go").write_text(source)
+    (tmp_path / "my_api.json").write_text(api.replace("127.0.0.1:1980", f"127.0.0.1:{echo.server_port}"))
+    build(tmp_path / "post.go", tmp_path / "post.wasm")
+    with ProxyServer(tmp_path, {"tyk": {"apis": ["my_api.json"]}}, patience=PATIENCE) as proxy:
+        told = json.loads(proxy.request("GET", "/my_api_name/get").body)
+        assert told["headers"]["Foo"] == "Bar"

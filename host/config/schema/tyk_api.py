@@ -64,7 +64,8 @@ def _domain(value: str) -> str:
 
 Path = Annotated[str, Field(max_length=1024), AfterValidator(_path)]
 Driver = Annotated[
-    Literal["goplugin", "wasm", "python", "grpc"] | None, BeforeValidator(lambda value: value or None)
+    Literal["goplugin", "wasm", "python", "grpc", "a6", "kong"] | None,
+    BeforeValidator(lambda value: value or None),
 ]
 
 

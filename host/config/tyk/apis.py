@@ -93,6 +93,7 @@ class TykApis:
             self._folder,
             trusted=None if certificate == "system" else self._folder / certificate,
             is_instrumented=os.environ.get("TYK_INSTRUMENTATION") == "1",
+            declared={plugin.name: plugin for plugin in config.plugins},
         )
         bundles = BundleReader(self._settings, self._folder)
         plugins: dict[str, model.Plugin] = {}

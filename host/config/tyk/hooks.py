@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, cast
 
 from host.config import model
+from host.config.kong_values import KongPlugin
+from host.config.runner_values import RunnerPlugin
 from host.config.schema.tyk import CoprocessOptions, Tyk
 from host.config.schema.tyk_api import ApiDefinition, Hook
 from host.config.tyk.middleware import Entry, module_of
@@ -15,6 +18,8 @@ from host.config.tyk_values import Dispatcher, TykGrpcHook
 from host.config.tyk_values import Hook as HookType
 
 _GRPC_LIMIT: Final = 4 * 1024 * 1024
+_ELSEWHERE: Final = ("a6", "kong")
+"""Drivers whose plugins other sections of the configuration declare."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +34,17 @@ class Made:
 class HookPlugins:
     """Makes the plugins of one API's hooks. Hooks of one file share a plugin, and with it what it keeps."""
 
-    def __init__(self, api: ApiDefinition, api_id: str, settings: Tyk, folder: Path) -> None:
+    def __init__(
+        self,
+        api: ApiDefinition,
+        api_id: str,
+        settings: Tyk,
+        folder: Path,
+        declared: Mapping[str, model.Plugin],
+    ) -> None:
+        """`declared`: the plugins that the configuration has besides, by name."""
         self._api, self._id, self._settings, self._folder = api, api_id, settings, folder
+        self._declared = declared
         data = {} if api.config_data_disabled else api.config_data
         self.config_data = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
 
@@ -43,6 +57,8 @@ class HookPlugins:
             return None
         if not driver:
             return "lacks 'driver', and there is none beside the lists of hooks"
+        if driver in _ELSEWHERE:
+            return self._refusal_elsewhere(list_name, entry)
         if not hook.path and driver != "grpc":
             return "lacks 'path'"
         if not hook.name and driver != "wasm":
@@ -55,10 +71,35 @@ class HookPlugins:
                 return "needs tyk.coprocess_options with enable_coprocess: true and coprocess_grpc_server"
         return None
 
+    def _refusal_elsewhere(self, list_name: str, entry: Entry) -> str | None:
+        """The same of a plugin that another section of the configuration brings."""
+        hook, driver = entry.hook, entry.driver
+        if not hook.name:
+            return "lacks 'name'"
+        if list_name == "auth_check":
+            return f"is to set a session, which plugins with driver {driver} do not"
+        declared = self._declared.get(_runner_plugin(list_name) if driver == "a6" else hook.name)
+        if driver == "a6" and not isinstance(declared, RunnerPlugin):
+            return "needs a runner: there is none under ext-plugin"
+        if driver == "kong" and not isinstance(declared, KongPlugin):
+            return f"no plugin {hook.name!r} is declared under kong.plugins"
+        return None
+
+    def _elsewhere(self, stage: str, entry: Entry) -> Made:
+        hook = entry.hook
+        configuration = _configuration(hook)
+        if entry.driver == "kong":
+            return Made(self._declared[hook.name], configuration, f"KongMiddleware:{hook.name}")
+        conf = {"conf": [{"name": hook.name, "value": configuration.decode()}]}
+        plugin = self._declared[_runner_plugin(stage)]
+        return Made(plugin, json.dumps(conf).encode(), f"RunnerMiddleware:{hook.name}")
+
     def make(self, stage: str, entry: Entry) -> Made:
         """Return the plugin of a hook at this stage."""
         hook = entry.hook
         match entry.driver:
+            case "a6" | "kong":
+                return self._elsewhere(stage, entry)
             case "python":
                 return self._python(entry)
             case "grpc":
@@ -128,6 +169,11 @@ class HookPlugins:
     def _name(self, file: Path) -> str:
         """The name of a file's plugin: its path, from the configuration's folder where it lies below that."""
         return f"tyk:{file.relative_to(self._folder) if file.is_relative_to(self._folder) else file}"
+
+
+def _runner_plugin(stage: str) -> str:
+    """The plugin by which routes ask a runner of APISIX's, for requests or for responses."""
+    return "ext-plugin-post-resp" if stage == "response" else "ext-plugin-pre-req"
 
 
 def _dispatcher(options: CoprocessOptions) -> Dispatcher:

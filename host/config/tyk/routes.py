@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -49,12 +49,16 @@ _INSTRUMENT: Final = "tyk:instrument"
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What all APIs share. `folder`: what paths start from; `is_instrumented`: hooks are measured."""
+    """What all APIs share. `folder`: what paths start from; `declared`: plugins that there are besides, by name.
+
+    `is_instrumented`: hooks are measured.
+    """
 
     tyk: Tyk
     folder: Path
     trusted: Path | None = None
     is_instrumented: bool = False
+    declared: Mapping[str, model.Plugin] = field(default_factory=dict)
 
 
 class ApiRoutes:
@@ -67,7 +71,7 @@ class ApiRoutes:
         self.warnings: list[Problem] = []
         self._api, self._id, self._document = api, api_id, document
         self._middleware, self._settings = middleware, settings
-        self._hooks = HookPlugins(api, api_id, settings.tyk, settings.folder)
+        self._hooks = HookPlugins(api, api_id, settings.tyk, settings.folder, settings.declared)
 
     def problems(self) -> list[Problem]:
         """Return why the API cannot be served: what its hooks, which a bundle may have brought, do not allow."""
@@ -138,7 +142,8 @@ class ApiRoutes:
 
     def _used(self, stage: str, list_name: str, entry: Entry, index: int) -> list[PluginUse]:
         made = self._hooks.make(stage, entry)
-        self.plugins.setdefault(made.plugin.name, made.plugin)
+        if made.plugin.name not in self._settings.declared:
+            self.plugins.setdefault(made.plugin.name, made.plugin)
         priority = _FIRST[list_name] - index
         place = entry.document.problem(entry.path, "")
         use = PluginUse(
