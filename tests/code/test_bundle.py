@@ -223,3 +223,24 @@ def test_the_last_good_one_is_remembered(tmp_path: Path, source: Path) -> None:
     assert bundles.last_good("api", nothing) == found
     assert bundles.last_good("other", nothing) is None
     assert bundles.last_good("api", refuse) is None
+
+
+def test_a_server_that_is_down_is_not_asked_again_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A configuration may be made anew many times in a row, and each would wait for all tries."""
+    asked: list[str] = []
+
+    class Down:
+        def __init__(self, **_: object) -> None:
+            """As HttpClient."""
+
+        def get(self, url: str, limit: int) -> None:
+            asked.append(url)
+            raise CodeError("refused")
+
+    monkeypatch.setattr("host.code.bundles.HttpClient", Down)
+    for _ in range(2):
+        with pytest.raises(CodeError, match="refused"):
+            Bundles(tmp_path, "http://127.0.0.1:1/down").get("a.zip", nothing)
+    assert asked == ["http://127.0.0.1:1/down/a.zip"]
