@@ -48,9 +48,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         with contextlib.suppress(BrokenPipeError):
-            self.wfile.write(body)
+            self.wfile.write(b"" if self.command == "HEAD" else body)
 
-    do_GET = do_POST = do_PUT = do_DELETE = _answer
+    do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = _answer
 
     def log_message(self, format: str, *arguments: object) -> None:
         """Keep silent."""

@@ -100,6 +100,17 @@ def test_the_path_of_an_api_is_taken_off(folder: Folder, echo: Echo) -> None:
         answer = json.loads(proxy.request("GET", "/my_api_name/get?a=1").body)
         assert answer["url"] == f"http://127.0.0.1:{echo.server_port}/get?a=1"
         assert proxy.request("GET", "/elsewhere").status == 404
+        assert json.loads(proxy.request("GET", "/my_api_name/a..b/.c?d=/../").body)["url"].endswith(
+            "/a..b/.c?d=/../"
+        )
+        assert proxy.request("GET", "/my_api_name/../secret").status == 404
+        for path in (
+            "/my_api_name/a/../b",
+            "/my_api_name/a/%2e%2E/b",
+            "/my_api_name/x/.",
+            "/my_api_name/a/..%2fb",
+        ):
+            assert proxy.request("GET", path).status == 400, path
 
 
 def test_stages_run_in_tyks_order(folder: Folder, echo: Echo) -> None:
@@ -336,6 +347,26 @@ def test_an_edited_file_is_taken_up(folder: Folder, echo: Echo) -> None:
         folder.write(api)
         proxy.reload(config)
         assert proxy.request("GET", "/my_api_name/").status == 419
+
+
+def test_a_module_that_has_changed(folder: Folder, echo: Echo) -> None:
+    """The same of a `.wasm` file: what is no module any more is told, or, with `strict`, not looked at."""
+    module = folder.path / "plugin.wasm"
+    code = (ROOT / "testdata/plugins/custom_response_header/plugin.wasm").read_bytes()
+    headers = {"headers": [{"name": "X-Go-Wasm", "value": "Tyk"}]}
+    middleware = {"pre": [{"path": "plugin.wasm", "driver": "wasm", "config": headers}]}
+    config = folder.write(definition(echo.server_port, custom_middleware=middleware))
+    for mode in ("content", "strict"):
+        module.write_bytes(code)
+        config["tyk"]["tyk_reload"] = mode
+        with ProxyServer(folder.path, config) as proxy:
+            module.write_bytes(b"no module")
+            if mode == "strict":
+                proxy.reload(config)
+            else:
+                with pytest.raises(AssertionError, match=r"plugin\.wasm"):
+                    proxy.reload(config)
+            assert proxy.request("GET", "/my_api_name/").header("X-Go-Wasm") == "Tyk"
 
 
 def test_a_reload_with_a_hook_that_is_missing_is_refused(folder: Folder, echo: Echo) -> None:

@@ -157,15 +157,23 @@ BAD: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("values", "reason"), BAD, ids=[reason for _, reason in BAD])
-def test_a_bundle_that_is_not_good_leaves_its_api_out(
-    place: Place, values: dict[str, Any], reason: str
-) -> None:
-    """Nothing of it is kept, and the other API is served."""
-    spoiled(place.build("one", "1"), **values)
-    with ProxyServer(place.gateway, place.config("one.zip")) as proxy:
-        assert place.trace(proxy) is None
-        proxy.wait_for(reason)
+def test_bundles_that_are_not_good_leave_their_apis_out(place: Place) -> None:
+    """Each with its reason; nothing of them is kept, and the other API is served."""
+    config = place.config("unused")
+    config["tyk"]["apis"] = ["good.json"]
+    for number, (values, _) in enumerate(BAD):
+        spoiled(place.build(f"bad{number}", "1"), **values)
+        api = definition(
+            place.echo.server_port, api_id=f"bad{number}", custom_middleware_bundle=f"bad{number}.zip"
+        )
+        api["proxy"]["listen_path"] = f"/bad{number}/"
+        (place.gateway / f"bad{number}.json").write_text(json.dumps(api))
+        config["tyk"]["apis"].append(f"bad{number}.json")
+    with ProxyServer(place.gateway, config) as proxy:
+        for number, (_, reason) in enumerate(BAD):
+            proxy.wait_for(f"bundle bad{number}.zip: .*{reason}")
+            assert proxy.request("GET", f"/bad{number}/").status == 404
+        assert proxy.request("GET", "/good/").status == 200
     assert [path for path in (place.gateway / "middleware/bundles").iterdir() if path.is_dir()] == []
 
 

@@ -80,6 +80,7 @@ def proxy(
             "fail",
             "huge",
             "none",
+            "add_body",
         )
     }
     apis["my_api_name"] = {"pre": names("rewrite")}
@@ -146,6 +147,29 @@ def test_path_and_method(proxy: ProxyServer, dispatcher: Dispatcher) -> None:
     assert (told["method"], told["args"]) == ("PUT", {"q": "1"})
     assert "/other?q=1" in told["url"]
     dispatcher.sent()
+
+
+def test_content_where_there_was_none(proxy: ProxyServer, dispatcher: Dispatcher) -> None:
+    """A hook may make a POST of a GET."""
+    told = json.loads(proxy.request("GET", "/add_body/").body)
+    assert (told["method"], told["data"], told["headers"]["Content-Length"]) == ("POST", "added", "5")
+    dispatcher.sent()
+
+
+def test_a_response_without_content(proxy: ProxyServer, dispatcher: Dispatcher) -> None:
+    """That to a HEAD has fields alone."""
+    answer = proxy.request("HEAD", "/response/")
+    assert (answer.status, answer.body, answer.header("X-Response")) == (203, b"", "nobody")
+    dispatcher.sent()
+
+
+def test_a_client_that_leaves_while_a_hook_hangs(proxy: ProxyServer, dispatcher: Dispatcher) -> None:
+    """Its call is given up, and the next request is right."""
+    with socket.create_connection(proxy.address) as client:
+        client.sendall(b"GET /hang/ HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert dispatcher.sent()["hook_name"] == "hang"
+    assert proxy.request("GET", "/pre/").status == 200
+    assert dispatcher.sent()["hook_name"] == "pre"
 
 
 def test_an_error_of_a_hook(proxy: ProxyServer, dispatcher: Dispatcher, echo: Echo) -> None:

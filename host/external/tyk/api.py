@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final
@@ -64,6 +65,10 @@ def _whole(value: Any) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) else 0
 
 
+_DOTS: Final = re.compile(rb"(?:/|\\|%2f|%5c)(?:\.|%2e){1,2}(?:/|\\|%2f|%5c|$)", re.IGNORECASE)
+"""Segments `.` and `..` of a path, percent-encoded or not."""
+
+
 class PathRewrite(PythonFilter):
     """Makes the path the target's, when all hooks have seen it as the client sent it."""
 
@@ -76,6 +81,10 @@ class PathRewrite(PythonFilter):
         """Rewrite it."""
         path = context.request_headers.get(b":path") or b"/"
         if not path.startswith(b"/"):  # `*`, and whatever a plugin has made of it
+            return
+        if _DOTS.search(path.partition(b"?")[0]):
+            # Routing has resolved them; the upstream would resolve them anew, from another place on.
+            refuse(context, 400, "Bad Request", "tyk_dot_segments")
             return
         left = path.removeprefix(self._prefix)
         if not left.startswith(b"/"):

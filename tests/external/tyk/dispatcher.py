@@ -90,6 +90,12 @@ def rewrite(sent: Any) -> Any:
     return sent
 
 
+def add_body(sent: Any) -> Any:
+    """Content where there was none."""
+    sent.request.method, sent.request.raw_body = "POST", b"added"
+    return sent
+
+
 def response(sent: Any) -> Any:
     """Change a response."""
     told = sent.response
@@ -141,7 +147,7 @@ def huge(sent: Any) -> Any:
 HOOKS = {
     each.__name__: each
     for each in (
-        pre, authenticate, nobody, refuse, override, alias, rewrite, response, without, bad_header, bad_url, hang,
+        pre, authenticate, nobody, refuse, override, alias, rewrite, response, without, bad_header, bad_url, hang, add_body,
         fail, huge,
     )
 }  # fmt: skip
