@@ -34,7 +34,7 @@ async def query(server: KongServer, within: float) -> Dump:
 
 
 class _Output(asyncio.SubprocessProtocol):
-    """What a command writes, as far as it is bearable. `ended`: it has written all, or too much. `closed`: it is over."""
+    """What a command writes, as far as is bearable. `ended`: it has written all, or too much. `closed`: it is over."""
 
     def __init__(self) -> None:
         self.written = {1: bytearray(), 2: bytearray()}  # by file descriptor
