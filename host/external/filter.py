@@ -14,6 +14,7 @@ from typing import Any, ClassVar, cast
 
 from abi.types import Action
 from host.errors import HostError
+from host.external.complaints import Complaints
 from host.external.message import REQUEST, RESPONSE, Gone, HeldMessage
 from host.filters.python import FilterContext, PythonFilter
 
@@ -45,10 +46,13 @@ class ExternalFilter(PythonFilter):
     max_body_size: int = (1 << 24) - 1
     name: str = "external"
     deadline: float | None = None
+    _complaints: Complaints | None = None
 
     def failed(self, message: HeldMessage, error: Exception) -> None:
         """Meet a failure of `request` or `response`: by 503, or by what the error hints at."""
-        logger.error("%s: %s", self.name, reason_of(error), extra={"fields": {"plugin": self.name}})
+        if self._complaints is None:
+            self._complaints = Complaints(self.name, logger)
+        self._complaints.tell(f"{self.name}: {reason_of(error)}")
         status = error.status_hint if isinstance(error, HostError) and error.status_hint else 503
         text = b'{"error_msg":"%d A plugin of this route failed"}\n' % status
         message.respond(status, JSON, text, "external_plugin_failed")

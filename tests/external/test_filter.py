@@ -359,3 +359,23 @@ def test_filters_of_an_exchange_share_what_they_leave_there() -> None:
             assert stream.to_client.body == b"nobody"
 
     run(test())
+
+
+def test_a_second_of_failures_is_told_in_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    """A process that is gone fails every request: the log would be full of it."""
+
+    async def test() -> None:
+        async def work(message: HeldMessage) -> None:
+            raise PluginTrap("p", "gone")
+
+        with ChainHost([Both("request", work)]) as host:
+            for _ in range(5):
+                with host.http_stream() as stream:
+                    await feed(stream, "request")
+                    assert stream.to_client.status == 503
+            assert [record.message for record in caplog.records] == ["external: plugin p: gone"]
+            while len(caplog.records) < 2:  # noqa: ASYNC110 -- a log record sets no event
+                await asyncio.sleep(0.01)
+            assert caplog.records[1].message == "4 further failures within a second"
+
+    run(test())

@@ -14,6 +14,7 @@ from host.external.apisix import apply
 from host.external.apisix.client import RunnerClient, RunnerError
 from host.external.apisix.codec import METHODS, MOST_PAYLOAD, InfoRequest, InfoType, Stop
 from host.external.apisix.tokens import Configuration
+from host.external.complaints import Complaints
 from host.external.filter import ExternalFilter, RequestFilter, ResponseFilter, data_of, keep, reason_of
 from host.external.message import HeldMessage
 from host.filters.python import FilterContext
@@ -42,14 +43,14 @@ class RunnerFilter(ExternalFilter):
         self.runner: Runner = client.runner
         self.plugins = configuration
         self.allows_degradation = allows_degradation
+        self._passes = Complaints(name, logger, logging.WARNING)
 
     def failed(self, message: HeldMessage, error: Exception) -> None:
         """Answer 503, or let the message go on."""
         if not self.allows_degradation:
             super().failed(message, error)
             return
-        text = "%s: %s: Plugin Runner is wrong, allow degradation"
-        logger.warning(text, self.name, reason_of(error), extra={"fields": {"plugin": self.name}})
+        self._passes.tell(f"{self.name}: {reason_of(error)}: Plugin Runner is wrong, allow degradation")
 
 
 class RunnerRequestFilter(RunnerFilter, RequestFilter):

@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from abi.types import Action
 from host.errors import HostError
+from host.external.complaints import Complaints
 from host.external.filter import ExternalFilter, RequestFilter, ResponseFilter, reason_of
-from host.external.kong.complaints import Complaints
 from host.external.kong.errors import PluginServerError
 from host.external.kong.instances import InstanceKey
 from host.external.kong.pdk.event import PdkEvent

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import json
+import logging
 import uuid
 import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,8 +14,8 @@ from typing import Any
 from host.chain import PhaseClass
 from host.config import Config, ExternalPlugin, PluginUse
 from host.config.kong_values import KongPlugin, KongServer, KongSettings
+from host.external.complaints import Complaints
 from host.external.kind import Failure, Part, Services
-from host.external.kong.complaints import Complaints
 from host.external.kong.dump import KNOWN, Dump, DumpError, PluginInfo
 from host.external.kong.entities import consumer_entity, routes_of
 from host.external.kong.filter import Background, Counters, KongFilter, Use, new_filter
@@ -23,6 +24,8 @@ from host.external.kong.pdk.state import Gateway, Plugin
 from host.external.kong.query import query
 from host.external.kong.schema import SchemaError, validated
 from host.external.kong.server import PluginServer
+
+log = logging.getLogger("sluiceway.kong")
 
 _ACCESS_PART = frozenset({"access", "response", "log"})
 
@@ -146,7 +149,7 @@ class KongLoaded:
             server,
             self._gateway,
             _counters(self._services, use.name),
-            Complaints(use.name),
+            Complaints(use.name, log),
             self._background,
             self._settings.max_body_size,
         )

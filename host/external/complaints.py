@@ -1,4 +1,4 @@
-"""Lines about failures: when a plugin server is gone, every request has one, and one a second says it all."""
+"""Lines about failures: when another process is gone, every request has one, and one a second says it all."""
 
 from __future__ import annotations
 
@@ -6,16 +6,15 @@ import asyncio
 import logging
 from typing import Final
 
-log = logging.getLogger("sluiceway.kong")
-
 _SECOND: Final = 1.0
 
 
 class Complaints:
-    """Of one plugin."""
+    """Of one plugin, in one place."""
 
-    def __init__(self, plugin: str) -> None:
+    def __init__(self, plugin: str, log: logging.Logger, level: int = logging.ERROR) -> None:
         self._plugin = plugin
+        self._log, self._level = log, level
         self._kept = 0
         self._waits = False
 
@@ -35,4 +34,4 @@ class Complaints:
             self.tell(f"{kept} further failures within a second")
 
     def _write(self, reason: str) -> None:
-        log.error("%s", reason, extra={"fields": {"plugin": self._plugin}})
+        self._log.log(self._level, "%s", reason, extra={"fields": {"plugin": self._plugin}})
