@@ -119,7 +119,9 @@ _OF_THE_EXCHANGE: Final[dict[str, Source]] = {
     "balancer_port": lambda record, _: _port(record.attempts[-1].address) if record.attempts else None,
     "upstream_host": _upstream_host,
     "upstream_uri": lambda record, stream: _path(record, stream) if record.attempts else None,
-    "upstream_scheme": lambda record, _: b"http" if record.attempts else None,
+    "upstream_scheme": lambda record, _: (
+        record.attempts[-1].node.scheme.encode() if record.attempts else None
+    ),
     "upstream_addr": _of_attempts(lambda attempt: attempt.address.encode()),
     "upstream_status": _of_attempts(lambda attempt: _number(attempt.status) if attempt.status else b"-"),
     "upstream_response_time": _of_attempts(lambda attempt: _seconds(attempt.seconds or 0.0)),

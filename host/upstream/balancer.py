@@ -23,7 +23,7 @@ class Node:
 class NodeState:
     """A node with what is known of it: its idle connections, and until when it is passed over."""
 
-    __slots__ = ("address", "authority", "current", "down_until", "host", "idle", "node")
+    __slots__ = ("address", "authority", "current", "down_until", "host", "idle", "node", "scheme")
 
     def __init__(self, node: Node, default_port: int) -> None:
         self.node = node
@@ -31,6 +31,7 @@ class NodeState:
         self.address = f"{node.host}:{node.port}"
         self.authority = (host if node.port == default_port else f"{host}:{node.port}").encode()
         self.host = b""  # what Host it gets; empty = the client's
+        self.scheme = "http"  # as which it is spoken to
         self.current = 0
         self.down_until = 0.0
         self.idle: deque[UpstreamConnection] = deque()  # the last one used is the first one taken

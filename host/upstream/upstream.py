@@ -84,6 +84,7 @@ class Upstream:
         self._closed = False
         self._http2: Http2Pool | None = None
         for node in self._balancer.nodes:
+            node.scheme = scheme
             node.host = {"pass": b"", "node": node.authority, "rewrite": upstream_host.encode()}[pass_host]
         hosts = {node.host for node in self._balancer.nodes}
         self.host = hosts.pop() if len(hosts) == 1 else None

@@ -61,6 +61,15 @@ def test_the_default_is_a_line_as_apisix_writes_it() -> None:
     )
 
 
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_the_scheme_of_an_upstream_is_the_one_it_is_spoken_to_with(scheme: str) -> None:
+    """Where no node was asked there is none."""
+    assert line_of("$upstream_scheme|$scheme", scheme=scheme) == f"{scheme}|http"
+    wire, lines = logged("$upstream_scheme", match=lambda _: None)
+    wire.client().send(GET)
+    assert lines == ["-"]
+
+
 @pytest.mark.parametrize(
     ("format_", "line"),
     [
