@@ -560,4 +560,4 @@ def test_a_runner_in_python_works(python_runner: list[str], tmp_path: Path, orig
             assert ask(address, "/raise")[0] == 503
             assert ask(address, "/raise-and-pass")[0] == 200
             assert ask(address, "/nothing")[0] == 503
-        gateway.wait_for("the runner answers with SERVICE_UNAVAILABLE", 3)
+        gateway.wait_for("the runner answers with SERVICE_UNAVAILABLE")
