@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import random
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -372,6 +373,37 @@ def test_a_bad_answer_fails_its_call_and_no_other(path: Path, reply: Reply, reas
             runner.reply = echo
             assert await ask(client, "b") == b"b"
             assert await ask(client, "a") == b"a"
+            assert client._connections.taken == 0
+
+    run(test())
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_whatever_a_runner_sends_is_an_answer_or_a_failure(path: Path, seed: int) -> None:
+    """Frames with damage anywhere, and bytes that are none; the next call is answered right."""
+    dice = random.Random(seed)
+
+    async def damaged(runner: FakeRunner, call: Call, link: Link) -> bytes:
+        good = [await echo(runner, call, link), frames.no_action(call.id), frames.info_request(1, b"uri")]
+        data = bytearray(dice.choice(good) if dice.random() < 0.8 else dice.randbytes(dice.randrange(200)))
+        for _ in range(dice.randrange(6)):
+            if data:
+                data[dice.randrange(len(data))] = dice.randrange(256)
+        return bytes(data[: dice.randrange(len(data) + 1)] if dice.random() < 0.2 else data)
+
+    async def test() -> None:
+        async with asked(path, reply=damaged, read_timeout=0.1) as (runner, client):
+            statuses = set()
+            for _ in range(4):
+                try:
+                    reply = await client.request(configuration("a"), HEADERS, bytes(4), no_answer)
+                except HostError as error:
+                    statuses.add(error.status_hint)
+                else:
+                    assert reply.id == runner.calls[-1].id
+            assert statuses <= {503}
+            runner.reply = echo
+            assert await ask(client) == b"a"
             assert client._connections.taken == 0
 
     run(test())
