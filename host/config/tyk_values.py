@@ -13,10 +13,11 @@ Hook = Literal["pre", "auth_check", "post_key_auth", "post", "response"]
 
 @dataclass(frozen=True, slots=True)
 class PythonFunction:
-    """A function in a Python file."""
+    """A function in a Python file, which is read anew when it has changed, unless `is_pinned`."""
 
     file: Path
     name: str
+    is_pinned: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from host.config import Config, Node, PythonPlugin, WasmPlugin, load
-from host.config.tyk_values import TykApi
+from host.config.tyk_values import TykApi, TykInstrument
 from host.errors import ConfigError
 
 PROXY = {"listen_path": "/my_api_name/", "target_url": "http://127.0.0.1:1980/", "strip_listen_path": True}
@@ -256,6 +256,39 @@ def test_a_hook_that_cannot_be_leaves_its_api_out(
     (problem,) = config.problems
     assert problem.path == path
     assert reason in problem.message
+
+
+def test_a_place_of_its_own(tmp_path: Path) -> None:
+    """An entry may say where it stands."""
+    middleware = {
+        "pre": [{"name": "A", "path": "a.so", "stage": "access", "priority": 7}],
+        "driver": "goplugin",
+    }
+    (_, use) = loaded(tmp_path, custom_middleware=middleware).routes[0].plugins
+    assert (use.stage, use.priority) == ("access", 7)
+
+
+def test_measured_hooks_stand_between_two_filters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under the names that Tyk's documents have."""
+    monkeypatch.setenv("TYK_INSTRUMENTATION", "1")
+    middleware = {
+        "post": [{"name": "AddFooBarHeader", "path": "/tmp/AddFooBarHeader.so"}],
+        "response": [{"name": "R", "path": "/tmp/AddFooBarHeader.so"}],
+        "driver": "goplugin",
+    }
+    yaml = "tyk: {apis: [api.json], statsd_connection_string: localhost, statsd_prefix: gw}\n"
+    config = load(write(tmp_path, {**KEYLESS, "custom_middleware": middleware}, yaml))
+    _, before, hook, behind, response = config.routes[0].plugins
+    assert before.name == behind.name == "tyk:instrument"
+    assert (before.stage, before.priority) == (hook.stage, hook.priority) == (behind.stage, behind.priority)
+    told = [json.loads(use.configuration) for use in (before, behind)]
+    assert [each["event"] for each in told] == ["begin", "end"]
+    assert {each["middleware"] for each in told} == {
+        "GoPluginMiddleware:/tmp/AddFooBarHeader.so:AddFooBarHeader"
+    }
+    assert response.name == hook.name == "tyk:/tmp/AddFooBarHeader.wasm"
+    (instrument,) = [plugin for plugin in config.plugins if isinstance(plugin, TykInstrument)]
+    assert (instrument.statsd, instrument.prefix) == (("localhost", 8125), "gw")
 
 
 def test_hooks_of_runners(tmp_path: Path) -> None:

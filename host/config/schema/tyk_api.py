@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from host.config.schema.base import Strict
-from host.config.schema.scalars import bad_value, describe
+from host.config.schema.scalars import Priority, bad_value, describe
 from host.router import parse_host_pattern
 
 _API_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
@@ -75,7 +75,10 @@ class Hook(Strict):
     disabled: bool = False
     raw_body_only: bool = False
     driver: Driver = None
+    # Sluiceway's own, as is a driver here.
     config: dict[str, Any] | str = Field(default={})
+    stage: Literal["rewrite", "authn", "authz", "access", "post", "before_proxy"] | None = None
+    priority: Priority | None = None
 
 
 Hooks = Annotated[list[Hook], BeforeValidator(_entries)]
@@ -164,7 +167,7 @@ class ApiDefinition(Strict):
 
 
 class Manifest(Strict):
-    """manifest.json of a bundle. `sha256`, `config`, `stage` and `priority` are Sluiceway's own."""
+    """manifest.json of a bundle. `sha256` is Sluiceway's own: of each file, by its name."""
 
     file_list: list[Annotated[str, Field(min_length=1, max_length=1024)]]
     custom_middleware: CustomMiddleware

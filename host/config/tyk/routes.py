@@ -144,14 +144,15 @@ class ApiRoutes:
         made = self._hooks.make(stage, entry)
         if made.plugin.name not in self._settings.declared:
             self.plugins.setdefault(made.plugin.name, made.plugin)
-        priority = _FIRST[list_name] - index
+        hook = entry.hook
+        priority = _FIRST[list_name] - index if hook.priority is None else hook.priority
         place = entry.document.problem(entry.path, "")
         use = PluginUse(
             name=made.plugin.name,
             configuration=made.configuration,
             scope=f"tyk/{self._id}/{list_name}[{index}]",
             priority=priority,
-            stage=STAGES[stage],
+            stage=hook.stage or STAGES[stage],
             place=model.Place(place.file, place.line, place.path),
         )
         if not self._settings.is_instrumented or stage == "response":
@@ -187,13 +188,15 @@ class ApiRoutes:
         return PluginUse(name=name, scope=f"tyk/{self._id}")
 
     def _traffic_logs(self) -> tuple[PythonFunction, ...]:
+        is_pinned = self._settings.tyk.tyk_reload == "strict"
         found = [
-            PythonFunction(entry.folder / entry.hook.path, entry.hook.name)
+            PythonFunction(entry.folder / entry.hook.path, entry.hook.name, is_pinned)
             for entry in self._middleware.entries["traffic_logs"]
         ]
         plugin = self._api.analytics_plugin
         if plugin.enable:
-            found.append(PythonFunction(self._settings.folder / plugin.plugin_path, plugin.func_name))
+            file = self._settings.folder / plugin.plugin_path
+            found.append(PythonFunction(file, plugin.func_name, is_pinned))
         return tuple(found)
 
     def _upstream(self) -> model.Upstream:

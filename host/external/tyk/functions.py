@@ -11,7 +11,7 @@ from host.filters.files import load_module
 
 def load_function(wanted: PythonFunction) -> Callable[..., Any]:
     """Return the function. Raises ImportError, whatever the file does instead."""
-    found = getattr(load_module(wanted.file), wanted.name, None)
+    found = getattr(load_module(wanted.file, is_pinned=wanted.is_pinned), wanted.name, None)
     if not callable(found):
         raise ImportError(f"{wanted.file}: {wanted.name} is no function in it")
     function: Callable[..., Any] = found
