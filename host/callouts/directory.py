@@ -8,7 +8,7 @@ from host.upstream.upstream import Upstream
 
 
 class NamedUpstreams(Protocol):
-    """The upstreams of one configuration."""
+    """The upstreams of one configuration: the same for as long as they are in a directory."""
 
     def __contains__(self, name: object) -> bool:
         """Whether one has this id or name. From any thread."""
