@@ -216,9 +216,19 @@ def test_what_is_wrong_is_told_with_its_place(tmp_path: Path, api: Any, expected
 
 def test_two_apis_of_one_id(tmp_path: Path) -> None:
     """The second says which is the first."""
-    (tmp_path / "b.json").write_text(json.dumps(KEYLESS))
+    (tmp_path / "b.json").write_text(json.dumps({**KEYLESS, "proxy": {**PROXY, "listen_path": "/b/"}}))
     (message,) = problems(tmp_path, KEYLESS, "tyk: {apis: [api.json, b.json]}\n")
     assert message == "b.json:1: api_id: api_id 'my_api' is that of api.json already"
+
+
+def test_two_apis_on_one_path(tmp_path: Path) -> None:
+    """One of them would never be asked; on hosts of their own both are."""
+    (tmp_path / "b.json").write_text(json.dumps({**KEYLESS, "api_id": "b"}))
+    (message,) = problems(tmp_path, KEYLESS, "tyk: {apis: [api.json, b.json]}\n")
+    expected = "'/my_api_name/' is that of API 'my_api' already, on the same host"
+    assert message == f"b.json:1: proxy.listen_path: {expected}"
+    (tmp_path / "b.json").write_text(json.dumps({**KEYLESS, "api_id": "b", "domain": "b.example.org"}))
+    assert len(load(write(tmp_path, KEYLESS, "tyk: {apis: [api.json, b.json]}\n")).routes) == 2
 
 
 def test_a_definition_that_is_not_there(tmp_path: Path) -> None:

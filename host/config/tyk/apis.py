@@ -43,6 +43,7 @@ class TykApis:
         self._settings, self._folder = settings, folder
         self._definitions: list[_Definition] = []
         self._files_by_id: dict[str, str] = {}
+        self._ids_by_path: dict[tuple[str, str], str] = {}
         self.problems: list[Problem] = []
         for index, entry in enumerate(settings.apis):
             place = ("tyk", "apis", index)
@@ -76,6 +77,11 @@ class TykApis:
         if (earlier := self._files_by_id.get(api_id)) is not None:
             yield document.problem(("api_id",), f"api_id {api_id!r} is that of {earlier} already")
         self._files_by_id.setdefault(api_id, named)
+        served = (api.proxy.listen_path, "" if api.domain_disabled else api.domain)
+        if (earlier := self._ids_by_path.get(served)) is not None:
+            message = f"{served[0]!r} is that of API {earlier!r} already, on the same host"
+            yield document.problem(("proxy", "listen_path"), message)
+        self._ids_by_path.setdefault(served, api_id)
         if not api.use_keyless and not api.has_plugin_auth:
             first, *others = map(repr, _AUTHENTICATION)
             yield document.problem(
