@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from host.config.document import Document, Node
-from host.config.kong.section import with_environment
+from host.config.kong.declarative import DeclarativeFile
+from host.config.kong.section import section_of, with_environment
 from host.config.model import Admin, Config, Place
 from host.config.parse import parse
 from host.config.references import check, declared_plugins
-from host.config.resolve import resolve
+from host.config.resolve import resolve, trusted_of
 from host.config.resolve_admin import admin, check_admin
 from host.config.resolve_plugins import PlaceOf
 from host.config.schema import Gateway, Resources, Whole
@@ -52,6 +53,7 @@ def read(path: Path) -> Documents:
     if isinstance(text, Problem):
         raise ConfigError([text])
     gateway = parse(text, str(path))
+    with_environment(gateway)
     companion = _companion(path)
     own = _resource_key(gateway)
     if own is not None:
@@ -59,7 +61,7 @@ def read(path: Path) -> Documents:
             message = f"stands here while {companion} is there to hold it: keep one of them"
             gateway.problems.append(gateway.problem((own,), message))
         return Documents(gateway, gateway)
-    if companion is None and _has_apis(gateway):
+    if companion is None and _has_others(gateway):
         return Documents(gateway, gateway)
     if companion is None:
         places = " or ".join(str(place) for place in _companion_places(path))
@@ -109,10 +111,10 @@ def _resource_key(document: Document) -> str | None:
     return next((key for key in root if key in Resources.by_key()), None) if isinstance(root, dict) else None
 
 
-def _has_apis(document: Document) -> bool:
-    """Whether API definitions bring routes, so that none need be written here."""
+def _has_others(document: Document) -> bool:
+    """Whether Tyk's API definitions or a file of Kong's bring routes, so that none need be written here."""
     tyk = document.root.value.get("tyk") if isinstance(document.root.value, dict) else None
-    return isinstance(tyk, dict) and bool(tyk.get("apis"))
+    return (isinstance(tyk, dict) and bool(tyk.get("apis"))) or "declarative_config" in section_of(document)
 
 
 def _companion_places(path: Path) -> list[Path]:
@@ -167,6 +169,10 @@ class _Examined:
         self._apis = TykApis(settings.tyk, self._folder, gateway) if settings.tyk.apis else None
         if self._apis is not None:
             problems.extend(self._apis.problems)
+        declarative = settings.kong.declarative_config
+        self._kong = DeclarativeFile(self._folder / declarative, declared) if declarative else None
+        if self._kong is not None:
+            problems.extend(self._kong.problems)
         served = admin(settings.apisix, settings.deployment, self._folder)
         if served is not None:
             problems.extend(check_admin(gateway, resources, settings.apisix, served))
@@ -183,6 +189,8 @@ class _Examined:
             _place_of(self._gateway),
             _place_of(self._resources),
         )
+        if self._kong is not None:
+            config = self._kong.added_to(config, trusted_of(self._settings.apisix.ssl, self._folder))
         return config if self._apis is None else self._apis.added_to(config, self._settings.apisix)
 
 

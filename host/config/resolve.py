@@ -27,7 +27,7 @@ def resolve(
 ) -> model.Config:
     """Return the configuration; `folder` is what relative paths start from. The last two know where values stand."""
     nginx = gateway.nginx_config
-    trusted = _trusted(gateway.apisix.ssl, folder)
+    trusted = trusted_of(gateway.apisix.ssl, folder)
     routes = Routes(resources, trusted, resources_place)
     envs = parse_envs(nginx.envs)
     servers = servers_of(gateway.kong, Surroundings(folder, *envs), gateway_place)
@@ -165,7 +165,7 @@ def _access_log(http: NginxHttp, folder: Path) -> model.AccessLogConfig | None:
     )
 
 
-def _trusted(ssl: Ssl, folder: Path) -> Path | None:
+def trusted_of(ssl: Ssl, folder: Path) -> Path | None:
     """The file of the authorities to trust; None for the system's."""
     name = ssl.ssl_trusted_certificate
     return None if name == "system" else folder / name

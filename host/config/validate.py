@@ -140,7 +140,8 @@ class _Check:
     def _report_one(self, details: ErrorDetails, base: Place) -> None:
         kind = details["type"]
         place = self._place(base, details["loc"])
-        if len(place) > 3 and place[2] == "plugins" and place[3] not in self.declared:
+        name = place[3] if len(place) > 3 and place[2] == "plugins" else 0  # Kong's files have a list there
+        if isinstance(name, str) and name not in self.declared:
             return
         if kind == "extra_forbidden":
             self.report_unknown_key(place)
@@ -179,7 +180,9 @@ class _Check:
 
 def known_keys(model: type[Strict] | None) -> tuple[tuple[str, frozenset[str]], ...]:
     """Return the keys that others have where this model stands and that are not served, by whose they are."""
-    return () if model is None else (("APISIX", model.known_to_apisix), ("Tyk", model.known_to_tyk))
+    if model is None:
+        return ()
+    return (("APISIX", model.known_to_apisix), ("Tyk", model.known_to_tyk), ("Kong", model.known_to_kong))
 
 
 def validate_one(

@@ -174,3 +174,118 @@ def test_config_is_for_kongs_plugins() -> None:
         "c.yaml:2: routes[0].plugins.p.config: is for plugins of Kong's plugin servers; this is one of python.plugins: "
         "use 'conf'"
     ]
+
+
+DECLARATIVE = """
+_format_version: "3.0"
+services:
+  - name: shop
+    url: http://shop.internal:8080/api/
+    retries: 2
+    read_timeout: 1500
+    plugins: [{name: p, config: {a: service}}]
+    routes:
+      - {name: goods, paths: [/goods, /g], hosts: [shop.example.com], methods: [GET]}
+      - name: whole
+        paths: [/]
+        strip_path: false
+        preserve_host: true
+        plugins: [{name: p, config: {a: route}}, {name: q, config: {}, enabled: false}]
+  - {name: balanced, host: pool}
+routes:
+  - {name: apart, service: balanced, paths: [/apart]}
+plugins:
+  - {name: p, config: {a: all}}
+  - {name: q, route: apart, config: {b: 1}}
+upstreams:
+  - name: pool
+    host_header: pool.example.com
+    targets: [{target: "10.0.0.1:81", weight: 3}, {target: 10.0.0.2}]
+consumers:
+  - {username: ann, custom_id: a-1, groups: [{name: gold}]}
+"""
+
+
+def _declared(tmp_path: Path, text: str) -> Config:
+    (tmp_path / "kong.yml").write_text(text)
+    return loads(
+        "kong: {plugins: [p, q], declarative_config: kong.yml}\nroutes: []", str(tmp_path / "c.yaml")
+    )
+
+
+def test_a_declarative_file(tmp_path: Path) -> None:
+    """Services are upstreams, routes match by prefixes, and the most specific plugin of a name counts."""
+    config = _declared(tmp_path, DECLARATIVE)
+    goods, whole, apart = config.routes
+    assert (goods.id, goods.uris, goods.hosts, goods.methods) == (
+        "goods", ("/goods*", "/g*"), ("shop.example.com",), ("GET",),
+    )  # fmt: skip
+    assert goods.upstream is not None
+    assert [(node.host, node.port) for node in goods.upstream.nodes] == [("shop.internal", 8080)]
+    assert (goods.upstream.retries, goods.upstream.timeout.read, goods.upstream.pass_host) == (2, 1.5, "node")
+    assert {use.name: use.configuration for use in goods.plugins} == {
+        "p": b'{"a":"service"}',
+        "kong/service_path": b'{"strip":["/goods","/g"],"path":"/api"}',
+    }
+    assert whole.upstream is not None
+    assert whole.upstream.pass_host == "pass"
+    assert {use.name: use.configuration for use in whole.plugins} == {
+        "p": b'{"a":"route"}',
+        "kong/service_path": b'{"path":"/api"}',
+    }
+    assert apart.upstream is not None
+    assert [(node.host, node.port, node.weight) for node in apart.upstream.nodes] == [
+        ("10.0.0.1", 81, 3), ("10.0.0.2", 8000, 100),
+    ]  # fmt: skip
+    assert (apart.upstream.pass_host, apart.upstream.upstream_host) == ("rewrite", "pool.example.com")
+    assert {use.name: use.configuration for use in apart.plugins}["q"] == b'{"b":1}'
+    assert [upstream.name for upstream in config.upstreams] == ["pool"]
+    plugin = config.plugins[0]
+    assert isinstance(plugin, KongPlugin)
+    assert [(each.username, each.groups) for each in plugin.settings.consumers] == [("ann", ("gold",))]
+    assert [each.id for each in plugin.settings.routes] == ["goods", "whole", "apart"]
+    place = goods.plugins[0].place
+    assert place is not None
+    assert (Path(place.file).name, place.path) == ("kong.yml", "services[0].plugins[0]")
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (('_format_version: "3.0"', ""), "kong.yml:3: lacks '_format_version'"),
+        (("url: http://shop.internal:8080/api/", ""), "kong.yml:4: services[0]: lacks 'url' (or 'host')"),
+        (("url: http:", "url: ftp:"), "services[0].url: expected http://HOST[:PORT][/PATH]"),
+        (("[/apart]", "['~/a.*']"), "routes[0].paths[0]: known to Kong, not served by Sluiceway: a regular expression as path"),
+        (("[/apart]", "[/a], headers: {x: [y]}"), "routes[0].headers: known to Kong, not served by Sluiceway: headers"),
+        (("service: balanced", "service: none"), "routes[0].service: no entry of services has name or id 'none'"),
+        (("service: balanced, ", ""), "routes[0]: lacks 'service': where its requests go"),
+        (("{name: q, route: apart", "{name: q, route: gone"), "plugins[1].route: no route has this name or id"),
+        (("{name: p, config: {a: all}}", "{name: r}"), "plugins[0].name: no plugin of this name is declared under kong.plugins: 'r'"),
+        (("[{name: p, config: {a: service}}]", "[{name: p, confg: {}}]"), "services[0].plugins[0].confg: unknown key; did you mean 'config'?"),
+        (("name: apart", "name: goods"), "routes[0]: its name or id 'goods' is that of another route"),
+        (("retries: 2", "retries: -1"), "services[0].retries: expected 0 or more, got the number -1"),
+        (("- {username: ann", "- {username: ann, keyauth_credentials: []"), "consumers[0].keyauth_credentials: known to Kong, not served"),
+        (("upstreams:\n", "certificates: []\nupstreams:\n"), "certificates: known to Kong, not served by Sluiceway: certificates"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_a_declarative_file(
+    change: tuple[str, str], expected: str, tmp_path: Path
+) -> None:
+    """Its own file and line."""
+    text = DECLARATIVE.replace(*change)
+    assert text != DECLARATIVE
+    with pytest.raises(ConfigError) as caught:
+        _declared(tmp_path, text)
+    found = [str(problem) for problem in caught.value.problems]
+    assert any(expected in each and "kong.yml" in each for each in found), found
+
+
+def test_a_declarative_file_needs_no_other_routes(tmp_path: Path) -> None:
+    """And one that is not there is told."""
+    import host.config
+
+    (tmp_path / "config.yaml").write_text("kong: {plugins: [p, q], declarative_config: kong.yml}\n")
+    with pytest.raises(ConfigError, match=r"kong\.yml: cannot be read: No such file"):
+        host.config.load(tmp_path / "config.yaml")
+    (tmp_path / "kong.yml").write_text(DECLARATIVE)
+    assert len(host.config.load(tmp_path / "config.yaml").routes) == 3

@@ -583,3 +583,67 @@ def test_the_phases_of_a_plugin(tmp_path: Path) -> None:
 def test_dump_is_what_the_double_says() -> None:
     """The double has the fields that the tests above leave as they are."""
     assert DUMP["Phases"] == ["access"]
+
+
+DECLARATIVE = """
+_format_version: "3.0"
+services:
+  - name: shop
+    url: http://127.0.0.1:PORT/api
+    routes:
+      - {name: goods, paths: [/goods]}
+      - {name: whole, paths: [/whole], strip_path: false, preserve_host: true}
+plugins:
+  - {name: p, config: {message: all}}
+consumers:
+  - {username: ann, custom_id: a-1}
+"""
+
+
+def test_a_declarative_file_on_the_wire(tmp_path: Path) -> None:
+    """Paths lose the route's prefix and get the service's; plugins are told of route, service and consumers."""
+    told: list[Any] = []
+
+    async def asks(connection: MessagePackConnection, number: int, instance: int) -> None:
+        for method, arguments in (
+            ("kong.router.get_route", []),
+            ("kong.router.get_service", []),
+            ("kong.request.get_path", []),
+            ("kong.request.get_forwarded_prefix", []),
+            ("kong.client.load_consumer", ["ann", True]),
+        ):
+            number, value = await connection.ask(number, method, *arguments)
+            told.append(value)
+        await connection.say(number, instance)
+
+    async def test() -> None:
+        async with server(tmp_path, "MsgPack:1") as peer, serve_origin(echo) as port:
+            (tmp_path / "kong.yml").write_text(DECLARATIVE.replace("PORT", str(port)))
+            section = peer.section(declarative_config=str(tmp_path / "kong.yml"))
+            async with Proxy(load(json.dumps({"kong": section, "routes": []}))) as proxy:
+                assert proxy.problems == []
+                for path, asked in (
+                    ("/goods/1?x=2", b"/api/1?x=2"),
+                    ("/goods", b"/api"),
+                    ("/goods/", b"/api/"),
+                    ("/goodsx", b"/api/x"),
+                    ("/%67oods/1", b"/api/1"),
+                    ("/whole/1", b"/api/whole/1"),
+                ):
+                    answer = await ask(proxy, path)
+                    assert (answer.status, answer.body, answer.field(b"x-message")) == (200, asked, b"all"), (
+                        path
+                    )
+                assert (await ask(proxy, "/other")).status == 404
+                peer.on_event = asks
+                assert (await ask(proxy, "/goods/1")).status == 200
+                route, service, path, prefix, consumer = told
+                assert (route["name"], route["paths"], route["strip_path"]) == ("goods", ["/goods"], True)
+                assert (service["name"], service["host"], service["port"], service["path"]) == (
+                    "shop", "127.0.0.1", port, "/api",
+                )  # fmt: skip
+                assert route["service"] == {"id": service["id"]}
+                assert (path, prefix) == ("/goods/1", "/goods")
+                assert (consumer["username"], consumer["custom_id"]) == ("ann", "a-1")
+
+    run(test())

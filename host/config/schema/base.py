@@ -19,14 +19,15 @@ class Strict(BaseModel):
     """A mapping of the YAML: no other keys, no conversion between types.
 
     `known_to_apisix`: keys that APISIX has in this place and Sluiceway does not serve. They are errors that say so: a
-    key passed over in silence may be the one that keeps somebody out. `known_to_tyk`: the same of Tyk. `others`: what
-    is under keys of the user's choice, for a model that allows them.
+    key passed over in silence may be the one that keeps somebody out. `known_to_tyk`, `known_to_kong`: the same of
+    those. `others`: what is under keys of the user's choice, for a model that allows them.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     known_to_apisix: ClassVar[frozenset[str]] = frozenset()
     known_to_tyk: ClassVar[frozenset[str]] = frozenset()
+    known_to_kong: ClassVar[frozenset[str]] = frozenset()
     others: ClassVar[type[Strict] | None] = None
 
     @classmethod

@@ -190,7 +190,7 @@ def get_forwarded_prefix(event: Event) -> str | None:
     """As X-Forwarded-Prefix has it, from a trusted proxy; else what the route has stripped."""
     prefix = _forwarded(event, b"x-forwarded-prefix")
     if prefix is None:
-        prefix = event.state.ctx.get("\0prefix")
+        prefix = event.state.prefix
     return prefix
 
 

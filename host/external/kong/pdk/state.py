@@ -73,13 +73,14 @@ class Snapshot:
 class State:
     """What Kong's plugins have done in one exchange, beside changing its headers.
 
-    `path`, `host`: what the client asked for, once a plugin has changed what the service is asked. `response`: fields
-    for a response that is not there yet. `service_head`: the status and fields of the service's response.
-    `serialize_values`: changes to what is logged, as key, value and mode.
+    `path`, `host`: what the client asked for, once that is not what the service is asked. `prefix`: of the path, taken
+    off by the route. `response`: fields for a response that is not there yet. `service_head`: the status and fields of
+    the service's response. `serialize_values`: changes to what is logged, as key, value and mode.
     """
 
     path: bytes | None = None
     host: bytes | None = None
+    prefix: str | None = None
     raw_body: bytes | None = None
     response: list[tuple[bytes, bytes]] = field(default_factory=list)
     replaced: set[bytes] = field(default_factory=set)
