@@ -4,6 +4,7 @@ goes on."""
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,6 +14,7 @@ from typing import Any
 import msgpack
 import pytest
 
+from host.config import StreamListen
 from host.external.kong.messages import delimited
 from host.proxy import Proxy
 from tests.e2e.embedded import Client, ask, echo, load, serve_origin
@@ -645,5 +647,90 @@ def test_a_declarative_file_on_the_wire(tmp_path: Path) -> None:
                 assert route["service"] == {"id": service["id"]}
                 assert (path, prefix) == ("/goods/1", "/goods")
                 assert (consumer["username"], consumer["custom_id"]) == ("ann", "a-1")
+
+    run(test())
+
+
+@asynccontextmanager
+async def stream_gateway(section: dict[str, Any]) -> AsyncIterator[Proxy]:
+    """A gateway with one stream route, to an origin that greets."""
+
+    async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"hello\n")
+        await reader.read(1)
+
+    async with serve_origin(greet) as port:
+        routes = [
+            {"upstream": {"nodes": {f"127.0.0.1:{port}": 1}}, "plugins": {"p": {"config": {"message": "a"}}}}
+        ]
+        apisix = {"proxy_mode": "http&stream", "stream_proxy": {"tcp": ["127.0.0.1:1"]}}
+        config = load(json.dumps({"kong": section, "apisix": apisix, "routes": [], "stream_routes": routes}))
+        config = dataclasses.replace(config, stream_listen=(StreamListen("127.0.0.1", 0),))
+        async with Proxy(config) as proxy:
+            yield proxy
+
+
+async def _connect(proxy: Proxy) -> bytes:
+    """What a client of the stream route reads."""
+    reader, writer = await asyncio.open_connection(*proxy.stream_addresses[0])
+    try:
+        return await reader.readline()
+    except ConnectionResetError:
+        return b""
+    finally:
+        writer.close()
+
+
+@BOTH
+def test_preread_on_a_stream_route(protocol: str, tmp_path: Path) -> None:
+    """The connection waits for the plugin, which may end it; a server that hangs ends it too."""
+
+    async def test() -> None:
+        async with server(tmp_path, protocol) as peer:
+            section = peer.section(dump={"Phases": ["preread"]}, event_timeout="300ms")
+            async with stream_gateway(section) as proxy:
+                assert proxy.problems == []
+
+                async def ask_where(connection: Any, number: int, instance: int) -> None:
+                    number, value = await connection.ask(number, "kong.client.get_ip")
+                    assert value in ("127.0.0.1", delimited(b"\x0a", b"127.0.0.1"))
+                    await connection.finish(number)
+
+                async def leave(connection: Any, number: int, instance: int) -> None:
+                    if isinstance(connection, MessagePackConnection):
+                        asked = {"Method": "kong.response.exit", "Args": [403]}
+                        await connection.reply(number, {"EventId": 1, "Data": asked})
+                    else:
+                        await connection.send(b"kong.response.exit")
+                        await connection.send(b"\x08\x93\x03")
+
+                peer.on_event = ask_where
+                assert await _connect(proxy) == b"hello\n"
+                peer.on_event = leave
+                assert await _connect(proxy) == b""
+                peer.on_event = _hang
+                assert await _connect(proxy) == b""
+                peer.on_event = ask_where
+                assert await _connect(proxy) == b"hello\n"
+                assert {phase for phase, _ in peer.events} - {"sluiceway_probe"} == {"preread"}
+
+    run(test())
+
+
+def test_phases_where_they_do_not_belong(tmp_path: Path) -> None:
+    """A plugin without preread on a stream route, and one with nothing else on a route of HTTP."""
+
+    async def test() -> None:
+        async with server(tmp_path, "MsgPack:1") as peer:
+            async with stream_gateway(peer.section()) as proxy:
+                (problem,) = proxy.problems
+                assert problem.message == "plugin p has nothing to do here: stream_routes take phase preread"
+            routes = [
+                {"uri": "/", "upstream": {"nodes": {"127.0.0.1:1": 1}}, "plugins": {"p": {"config": {}}}}
+            ]
+            section = peer.section(dump={"Phases": ["preread"]})
+            async with Proxy(load(json.dumps({"kong": section, "routes": routes}))) as proxy:
+                (problem,) = proxy.problems
+                assert problem.message == "plugin p has nothing to do here: preread is for stream_routes"
 
     run(test())

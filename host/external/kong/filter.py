@@ -17,7 +17,7 @@ from host.external.kong.instances import InstanceKey
 from host.external.kong.pdk.event import PdkEvent
 from host.external.kong.pdk.log import VARIABLES
 from host.external.kong.pdk.response import JSON
-from host.external.kong.pdk.state import Gateway, Plugin, Snapshot, State
+from host.external.kong.pdk.state import Gateway, Held, Plugin, Snapshot, State, View
 from host.external.kong.server import PluginServer
 from host.external.message import HeldMessage
 from host.filters.python import FilterContext
@@ -77,7 +77,7 @@ class Use:
     background: Background
     max_body_size: int
 
-    async def handle(self, phase: str, view: Any, message: HeldMessage | None) -> None:
+    async def handle(self, phase: str, view: View, message: Held | None) -> None:
         """Have the plugin handle a phase. Raises PluginServerError."""
         self.counters.events.add()
         await self.server.handle(self.key, phase, PdkEvent(phase, self.plugin, view, message, self.gateway))

@@ -9,13 +9,14 @@ import logging
 import uuid
 import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from host.chain import PhaseClass
 from host.config import Config, ExternalPlugin, PluginUse
 from host.config.kong_values import KongPlugin, KongServer, KongSettings
 from host.external.complaints import Complaints
 from host.external.kind import Failure, Part, Services
+from host.external.kong.connection import PrereadFilter
 from host.external.kong.dump import KNOWN, Dump, DumpError, PluginInfo
 from host.external.kong.entities import consumer_entity, routes_of
 from host.external.kong.filter import Background, Counters, KongFilter, Use, new_filter
@@ -29,6 +30,7 @@ log = logging.getLogger("sluiceway.kong")
 
 _ACCESS_PART = frozenset({"access", "response", "log"})
 
+FilterT = TypeVar("FilterT", KongFilter, PrereadFilter)
 Found = tuple[PluginInfo, PluginServer]
 
 
@@ -117,10 +119,9 @@ class KongLoaded:
             if use.name not in self._found or use in self._configurations:
                 continue
             info, _ = self._found[use.name]
-            if not is_stream and info.phases == {"preread"}:
-                self.failures.append(
-                    Failure(use, f"plugin {use.name} has phase preread alone, which is of stream_routes")
-                )
+            if ("preread" not in info.phases) if is_stream else (info.phases == {"preread"}):
+                where = "stream_routes take phase preread" if is_stream else "preread is for stream_routes"
+                self.failures.append(Failure(use, f"plugin {use.name} has nothing to do here: {where}"))
                 continue
             try:
                 given = json.loads(use.configuration) if use.configuration else {}
@@ -157,6 +158,8 @@ class KongLoaded:
             yield Part(_held(made, frozenset({"rewrite"})), PhaseClass.REWRITE, info.priority)
         if phases := info.phases & _ACCESS_PART:
             yield Part(_held(made, phases), PhaseClass.ACCESS, info.priority)
+        if "preread" in info.phases:
+            yield Part(_keeping(made, PrereadFilter(made)), PhaseClass.ACCESS, info.priority)
 
     def retire(self) -> None:
         """Filters go when the last exchange on them has ended, and their instances with them."""
@@ -164,8 +167,11 @@ class KongLoaded:
 
 
 def _held(use: Use, phases: frozenset[str]) -> KongFilter:
-    """A filter that keeps the use's instance for as long as there is the filter."""
-    made = new_filter(use, phases)
+    return _keeping(use, new_filter(use, phases))
+
+
+def _keeping(use: Use, made: FilterT) -> FilterT:
+    """Keep the use's instance for as long as there is the filter."""
     use.server.instances.hold(use.key)
     loop = asyncio.get_running_loop()
 

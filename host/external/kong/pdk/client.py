@@ -35,10 +35,10 @@ def get_forwarded_port(event: Event) -> int:
     return int(get_port(event))
 
 
-@method("client.get_protocol", frozenset({"access", "response", "log"}))
+@method("client.get_protocol", frozenset({"access", "response", "log", "preread"}))
 def get_protocol(event: Event, allow_terminated: Any) -> str:
     """`http` or `https`; with `allow_terminated`, as a trusted proxy in front tells it."""
-    if allow_terminated and comes_trusted(event):
+    if allow_terminated and event.phase != "preread" and comes_trusted(event):
         return str(get_forwarded_scheme(event))
     return str(get_scheme(event))
 
@@ -55,7 +55,7 @@ def get_consumer(event: Event) -> dict[str, Any] | None:
     return event.state.consumer
 
 
-@method("client.load_consumer", BODY)
+@method("client.load_consumer", BODY | {"preread"})
 def load_consumer(event: Event, consumer_id: Any, search_by_username: Any) -> dict[str, Any] | None:
     """A consumer of the configuration, by its id or its user name."""
     wanted = a_string(consumer_id, "consumer_id")
@@ -65,7 +65,7 @@ def load_consumer(event: Event, consumer_id: Any, search_by_username: Any) -> di
     return found
 
 
-@method("client.authenticate", REQUEST)
+@method("client.authenticate", REQUEST | {"preread"})
 def authenticate(event: Event, consumer: Any, credential: Any) -> None:
     """Say whom the client is, and by what."""
     if consumer is None and credential is None:

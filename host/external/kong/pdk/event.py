@@ -21,8 +21,7 @@ from host.external.kong.pdk import (  # noqa: F401 - they fill the table
 )
 from host.external.kong.pdk.errors import PdkError
 from host.external.kong.pdk.registry import METHODS
-from host.external.kong.pdk.state import Gateway, Plugin, State, View
-from host.external.message import HeldMessage
+from host.external.kong.pdk.state import Gateway, Held, Plugin, State, View
 
 logger = logging.getLogger("sluiceway.kong")
 
@@ -33,7 +32,7 @@ class PdkEvent:
     __slots__ = ("_state", "gateway", "is_over", "message", "phase", "plugin", "view")
 
     def __init__(
-        self, phase: str, plugin: Plugin, view: View, message: HeldMessage | None, gateway: Gateway
+        self, phase: str, plugin: Plugin, view: View, message: Held | None, gateway: Gateway
     ) -> None:
         """`message`: the request, the response, or None in the log phase."""
         self.phase, self.plugin, self.view, self.message, self.gateway = phase, plugin, view, message, gateway

@@ -7,7 +7,7 @@ import logging
 from typing import Any, Final
 
 from host.external.kong.pdk.errors import PdkError
-from host.external.kong.pdk.registry import ANY, LOG, a_string, decoded, method
+from host.external.kong.pdk.registry import LOG, a_string, decoded, method
 from host.external.kong.pdk.request import get_method, get_query, headers_of, start_of
 from host.external.kong.pdk.router import met_by
 from host.external.kong.pdk.state import Event, View
@@ -57,7 +57,7 @@ def _level(name: str) -> None:
         _write(event, level, parts)
 
     log.__doc__ = f"Write a line at `{name}`."
-    method(f"log.{name}", ANY)(log)
+    method(f"log.{name}")(log)
 
 
 for _name in _LEVELS:

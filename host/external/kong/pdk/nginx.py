@@ -45,8 +45,8 @@ def req_start_time(event: Event) -> float:
 
 @method("nginx.get_subsystem")
 def get_subsystem(event: Event) -> str:
-    """`http`: that of TCP connections has no plugin servers."""
-    return "http"
+    """`http`, or `stream` for TCP connections."""
+    return "stream" if event.phase == "preread" else "http"
 
 
 @method("nginx.shared.get")

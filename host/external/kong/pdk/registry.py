@@ -13,6 +13,7 @@ REQUEST: Final = frozenset({"rewrite", "access"})
 BODY: Final = frozenset({"rewrite", "access", "response"})
 RESPONSE: Final = frozenset({"response", "log"})
 ANY: Final = frozenset({"rewrite", "access", "response", "log"})
+EVERYWHERE: Final = ANY | {"preread"}
 LOG: Final = frozenset({"log"})
 
 MAX_ARGUMENTS: Final = 1000
@@ -32,7 +33,9 @@ METHODS: Final[dict[str, Method]] = {}
 """By their whole names, `kong.request.get_path` and so on."""
 
 
-def method(name: str, phases: frozenset[str] = ANY) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def method(
+    name: str, phases: frozenset[str] = EVERYWHERE
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Enter a function into the table. It takes the event, and what the plugin does not give as None."""
 
     def enter(function: Callable[..., Any]) -> Callable[..., Any]:

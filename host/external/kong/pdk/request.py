@@ -139,38 +139,38 @@ def _forwarded(event: Event, name: bytes) -> str | None:
     return decoded(value.partition(b",")[0].strip()) if value else None
 
 
-@method("request.get_scheme")
+@method("request.get_scheme", ANY)
 def get_scheme(event: Event) -> str:
     """Of the client's connection: `http` or `https`."""
     return _variable(event, "scheme")
 
 
-@method("request.get_host")
+@method("request.get_host", ANY)
 def get_host(event: Event) -> str:
     """The host that the client asked for, in lower case, without a port."""
     return _host(event)
 
 
-@method("request.get_port")
+@method("request.get_port", ANY)
 def get_port(event: Event) -> int:
     """The port that the client is connected to."""
     return _server_port(event)
 
 
-@method("request.get_forwarded_scheme")
+@method("request.get_forwarded_scheme", ANY)
 def get_forwarded_scheme(event: Event) -> str:
     """As X-Forwarded-Proto has it, from a trusted proxy."""
     return (_forwarded(event, b"x-forwarded-proto") or get_scheme(event)).lower()
 
 
-@method("request.get_forwarded_host")
+@method("request.get_forwarded_host", ANY)
 def get_forwarded_host(event: Event) -> str:
     """As X-Forwarded-Host has it, from a trusted proxy."""
     host = _forwarded(event, b"x-forwarded-host")
     return re.sub(r":\d*$", "", host).lower() if host else _host(event)
 
 
-@method("request.get_forwarded_port")
+@method("request.get_forwarded_port", ANY)
 def get_forwarded_port(event: Event) -> int:
     """As X-Forwarded-Port, or the port in X-Forwarded-Host, has it, from a trusted proxy."""
     port = _forwarded(event, b"x-forwarded-port")
@@ -179,13 +179,13 @@ def get_forwarded_port(event: Event) -> int:
     return int(port) if port.isascii() and port.isdigit() and len(port) < 6 else _server_port(event)
 
 
-@method("request.get_forwarded_path")
+@method("request.get_forwarded_path", ANY)
 def get_forwarded_path(event: Event) -> str:
     """As X-Forwarded-Path has it, from a trusted proxy."""
     return _forwarded(event, b"x-forwarded-path") or path_of(event)
 
 
-@method("request.get_forwarded_prefix")
+@method("request.get_forwarded_prefix", ANY)
 def get_forwarded_prefix(event: Event) -> str | None:
     """As X-Forwarded-Prefix has it, from a trusted proxy; else what the route has stripped."""
     prefix = _forwarded(event, b"x-forwarded-prefix")
@@ -194,64 +194,64 @@ def get_forwarded_prefix(event: Event) -> str | None:
     return prefix
 
 
-@method("request.get_http_version")
+@method("request.get_http_version", ANY)
 def get_http_version(event: Event) -> float:
     """1, 1.1 or 2."""
     version = _variable(event, "server_protocol").rpartition("/")[2]
     return float(version) if re.fullmatch(r"\d(\.\d)?", version) else 1.1
 
 
-@method("request.get_method")
+@method("request.get_method", ANY)
 def get_method(event: Event) -> str:
     """The method, as plugins have left it."""
     return decoded(event.view.request_headers.get(b":method")) or ""
 
 
-@method("request.get_path")
+@method("request.get_path", ANY)
 def get_path(event: Event) -> str:
     """The path that the client asked for, normalized."""
     return normalized(path_of(event))
 
 
-@method("request.get_raw_path")
+@method("request.get_raw_path", ANY)
 def get_raw_path(event: Event) -> str:
     """The path that the client asked for, as it came."""
     return path_of(event)
 
 
-@method("request.get_path_with_query")
+@method("request.get_path_with_query", ANY)
 def get_path_with_query(event: Event) -> str:
     """The path that the client asked for, with the query."""
     query = query_of(event.view)
     return path_of(event) + ("?" + query if query else "")
 
 
-@method("request.get_raw_query")
+@method("request.get_raw_query", ANY)
 def get_raw_query(event: Event) -> str:
     """The query, without its question mark."""
     return query_of(event.view)
 
 
-@method("request.get_query_arg")
+@method("request.get_query_arg", ANY)
 def get_query_arg(event: Event, name: Any) -> Any:
     """The first value of an argument; True for one without a value."""
     value = arguments_of(query_of(event.view), 1000).get(a_string(name, "query argument name"))
     return value[0] if isinstance(value, list) else value
 
 
-@method("request.get_query")
+@method("request.get_query", ANY)
 def get_query(event: Event, max_args: Any) -> dict[str, Any]:
     """All arguments of the query."""
     return arguments_of(query_of(event.view), a_maximum(max_args, "max_args"))
 
 
-@method("request.get_header")
+@method("request.get_header", ANY)
 def get_header(event: Event, name: Any) -> str | None:
     """The first value of a field."""
     return header_of(event.view.request_headers, a_string(name, "header name"))
 
 
-@method("request.get_headers")
+@method("request.get_headers", ANY)
 def get_headers(event: Event, max_headers: Any) -> dict[str, Any]:
     """All fields."""
     return headers_of(event.view.request_headers, a_maximum(max_headers, "max_headers"))
@@ -324,7 +324,7 @@ def start_of(view: View) -> float:
     return round(float(now or 0) - float(took or 0), 3)
 
 
-@method("request.get_uri_captures")
+@method("request.get_uri_captures", ANY)
 def get_uri_captures(event: Event) -> dict[str, Any]:
     """What a regular expression of the route has captured: nothing, as routes have none."""
     return {"unnamed": [], "named": {}}

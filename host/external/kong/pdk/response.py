@@ -133,7 +133,7 @@ def _forget(event: Event, name: bytes) -> None:
     event.state.response = [each for each in event.state.response if each[0].lower() != wanted]
 
 
-@method("response.exit", BODY)
+@method("response.exit", BODY | {"preread"})
 def exit_(event: Event, status: Any, body: Any, headers: Any) -> None:
     """Answer the client; the request goes no further. A table is sent as JSON."""
     code = an_integer(status, "code", 100, 599)

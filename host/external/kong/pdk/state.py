@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 from typing import Any, Final, Protocol
 
-from host.external.message import HeldMessage
 from host.headers import HeaderMap
 from host.reach import UpstreamChange
 
@@ -39,6 +38,23 @@ class View(Protocol):
 
     def reach(self, change: UpstreamChange) -> bool:
         """Change where the request goes."""
+
+
+class Held(Protocol):
+    """What a plugin may wait for and answer: a held message, or a connection that waits."""
+
+    end_of_stream: bool
+
+    async def body(self) -> bytes:
+        """The whole body."""
+
+    def replace_body(self, data: bytes) -> None:
+        """Put another in its place."""
+
+    def respond(
+        self, status: int, headers: Iterable[tuple[bytes, bytes]] = (), body: bytes = b"", details: str = ""
+    ) -> None:
+        """Answer."""
 
 
 class Snapshot:
@@ -150,7 +166,7 @@ class Event(Protocol):
     phase: str
     plugin: Plugin
     view: View
-    message: HeldMessage | None
+    message: Held | None
     gateway: Gateway
     is_over: bool
 
