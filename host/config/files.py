@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from host.config.document import Document, Node
-from host.config.kong.declarative import DeclarativeFile
+from host.config.kong.declarative import DeclarativeFile, declarative_document
 from host.config.kong.section import section_of, with_environment
 from host.config.model import Admin, Config, Place
 from host.config.parse import parse
@@ -170,8 +170,10 @@ class _Examined:
         if self._apis is not None:
             problems.extend(self._apis.problems)
         declarative = settings.kong.declarative_config
-        self._kong = DeclarativeFile(self._folder / declarative, declared) if declarative else None
-        if self._kong is not None:
+        self._kong: DeclarativeFile | None = None
+        if declarative is not None:
+            document = declarative_document(declarative, self._folder, gateway)
+            self._kong = DeclarativeFile(document, declared)
             problems.extend(self._kong.problems)
         served = admin(settings.apisix, settings.deployment, self._folder)
         if served is not None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from host.config import model
-from host.config.document import Document, escape
+from host.config.document import Document, Node, escape
 from host.config.kong.routes import DeclaredRoutes, Placed, placed_routes
 from host.config.kong_values import KongConsumer, KongPlugin
 from host.config.parse import parse
@@ -30,15 +30,11 @@ _LISTS: Final = {
 class DeclarativeFile:
     """`problems`: what is wrong with it."""
 
-    def __init__(self, path: Path, declared: Collection[str]) -> None:
+    def __init__(self, document: Document, declared: Collection[str]) -> None:
         """`declared`: names of plugins."""
         self.problems: list[Problem] = []
         self._file: KongFile | None = None
-        text = read_text(path, str(path))
-        if isinstance(text, Problem):
-            self.problems.append(text)
-            return
-        document = self._document = parse(text, str(path))
+        self._document = document
         self.problems += document.problems
         if self.problems:
             return
@@ -46,6 +42,7 @@ class DeclarativeFile:
         if file is not None:
             self._routes = placed_routes(file)
             self.problems += _check(file, document, self._routes, declared)
+            self._routes = [each for each in self._routes if each.service is None or each.service.enabled]
             self._file = file
 
     def added_to(self, config: model.Config, trusted: Path | None) -> model.Config:
@@ -75,6 +72,16 @@ class DeclarativeFile:
             routes=(*config.routes, *routes),
             upstreams=(*config.upstreams, *made.upstreams()),
         )
+
+
+def declarative_document(value: str | dict[str, Any], folder: Path, gateway: Document) -> Document:
+    """Return what `kong.declarative_config` of the gateway's document says: a file, or its content."""
+    if isinstance(value, dict):
+        root = gateway.root.children["kong"].children["declarative_config"]
+        return Document(gateway.file, root, [], ("kong", "declarative_config"))
+    file = str(folder / value)
+    text = read_text(folder / value, file)
+    return Document(file, Node(None, 1), [text]) if isinstance(text, Problem) else parse(text, file)
 
 
 def _consumer(consumer: KongFileConsumer, index: int) -> KongConsumer:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import Any, Final
 
@@ -91,4 +90,4 @@ def _take_out(resources: Document, key: str, node: Node) -> LeftOut:
     problem = resources.problem((key, index), "what was left out of it may have kept others out")
     entries.value.remove(node.value)
     entries.children = dict(enumerate(each for each in entries.children.values() if each is not node))
-    return LeftOut(dataclasses.replace(problem, line=node.line), key, None, (index,))
+    return LeftOut(problem)

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from host.config.migration.apisix import migrate_apisix
+from host.config.migration.kong import migrate_kong
 from host.config.migration.result import Migration
 from host.config.migration.tyk import migrate_tyk
 from host.config.parse import parse
@@ -17,7 +18,7 @@ from host.errors import ConfigError, Problem
 Source = Literal["apisix", "kong", "tyk"]
 
 _WAYS: Mapping[str, Callable[[Path], Migration]] = MappingProxyType(
-    {"apisix": migrate_apisix, "tyk": migrate_tyk}
+    {"apisix": migrate_apisix, "kong": migrate_kong, "tyk": migrate_tyk}
 )
 
 

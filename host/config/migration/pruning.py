@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from host.config.document import Document, Node, format_path
 from host.errors import ConfigError, Problem
@@ -20,31 +21,51 @@ _FILES = ("file", "trusted_ca", "image_pull_secret", "ssl_trusted_certificate")
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """Something that was taken out. `problem` has its place in the source, and why.
-
-    `inner`: where it stood in the entry of a list, or at the top level without one. `entry`: that entry, if it is
-    still there; `key`: of the list, or of the top level.
-    """
+    """Something that was taken out. `problem` has its place in the source, and why; its `location` is that in the
+    documents then. `within`: the values that it was in, from the root on; `value`: what it was."""
 
     problem: Problem
-    key: str
-    entry: Node | None
-    inner: Location
+    within: tuple[Node, ...] = ()
+    value: Any = None
+
+    @property
+    def key(self) -> str:
+        """The key of the top level that it stood under."""
+        return str(self.problem.location[0])
+
+    @property
+    def entry(self) -> Node | None:
+        """The entry of the list of that key that it stood in, None where it was one, or stood in none."""
+        in_list = len(self.problem.location) > 2 and isinstance(self.problem.location[1], int)
+        return self.within[2] if in_list else None
+
+    @property
+    def inner(self) -> Location:
+        """Where it stood in the entry, or under the key."""
+        return self.problem.location[1 if self.entry is None else 2 :]
 
 
-def prune(documents: Sequence[Document], find: Callable[[], Iterable[Problem]]) -> list[LeftOut]:
+def prune(
+    documents: Sequence[Document],
+    find: Callable[[], Iterable[Problem]],
+    whole: Callable[[Location], Location] = lambda location: location,
+) -> list[LeftOut]:
     """Take out what `find` says is wrong with the documents, until it finds nothing; return what was taken out.
 
-    Files that are named and absent are no reason: they may be on another machine. Raises ConfigError for what no part
+    Files that are named and absent are no reason: they may be on another machine. `whole`: what to take out for the
+    sake of what is in it. Raises ConfigError for what no part
     can be blamed for: a file that is no YAML, for one.
     """
     by_file = {document.file: document for document in documents}
-    origins: dict[int, str] = {}
     for document in documents:
-        _note(document.root, "", origins)
+        _note(document.root, document.file, "")
     left_out: list[LeftOut] = []
     for _ in range(_ROUNDS):
-        problems = [problem for problem in find() if not _is_about_a_file(problem)]
+        problems = [
+            dataclasses.replace(problem, location=whole(problem.location))
+            for problem in find()
+            if not _is_about_a_file(problem)
+        ]
         if not problems:
             return left_out
         if unusable := [each for each in problems if not _can_go(by_file.get(each.file), each.location)]:
@@ -53,16 +74,15 @@ def prune(documents: Sequence[Document], find: Callable[[], Iterable[Problem]]) 
         # From the end, so that indexes in front of what is taken out stay right.
         for file, location in sorted(found, key=_by_position, reverse=True):
             if not any((file, location[:end]) in found for end in range(1, len(location))):
-                left_out.append(_take_out(by_file[file], location, found[file, location], origins))
+                left_out.append(_take_out(by_file[file], location, found[file, location]))
     raise ConfigError(problems)
 
 
-def _note(node: Node, place: str, origins: dict[int, str]) -> None:
-    """Remember where each value stood; one that aliases share, by its first place."""
-    if id(node) not in origins:
-        origins[id(node)] = place = node.origin[1] if node.origin is not None else place
-        for key, child in node.children.items():
-            _note(child, format_path((key,), place), origins)
+def _note(node: Node, file: str, place: str) -> None:
+    """Have each value remember where it stood, as indexes change; one that aliases share, its first place."""
+    file, place = node.origin = node.origin or (file, place)
+    for key, child in node.children.items():
+        _note(child, file, format_path((key,), place))
 
 
 def _is_about_a_file(problem: Problem) -> bool:
@@ -92,23 +112,16 @@ def _at(node: Node | None, location: Location) -> Node | None:
     return node
 
 
-def _take_out(document: Document, location: Location, problem: Problem, origins: dict[int, str]) -> LeftOut:
-    parent, last = _at(document.root, location[:-1]), location[-1]
-    assert parent is not None
-    child = parent.children.get(last)
-    place = format_path((last,), origins[id(parent)]) if child is None else origins[id(child)]
-    if isinstance(parent.value, list) and isinstance(last, int):
-        del parent.value[last]
+def _take_out(document: Document, location: Location, problem: Problem) -> LeftOut:
+    within = [document.root]
+    for key in location[:-1]:
+        within.append(within[-1].children[key])
+    parent, last = within[-1], location[-1]
+    value = parent.value[last]
+    del parent.value[last]
+    if isinstance(parent.value, list):
         nodes = [parent.children[index] for index in sorted(parent.children) if index != last]
         parent.children = dict(enumerate(nodes))
     else:
-        del parent.value[last]
         parent.children.pop(last, None)
-    key = str(location[0])
-    in_list = len(location) > 2 and isinstance(location[1], int)
-    return LeftOut(
-        dataclasses.replace(problem, path=place),
-        key,
-        _at(document.root, location[:2]) if in_list else None,
-        location[2:] if in_list else location[1:],
-    )
+    return LeftOut(problem, tuple(within), value)

@@ -6,9 +6,9 @@ import ipaddress
 import re
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import BeforeValidator, ConfigDict, Field, Tag, WithJsonSchema
 
-from host.config.schema.base import Strict
+from host.config.schema.base import Strict, by_form
 from host.config.schema.scalars import (
     Duration,
     PositiveDuration,
@@ -71,6 +71,12 @@ Switch = Annotated[
     ),
 ]
 Path = Annotated[str, Field(min_length=1)]
+
+
+Declarative = Annotated[
+    Annotated[Path, Tag("text")] | Annotated[dict[str, Any], Tag("mapping")],
+    by_form("a file or its content", "text", "mapping"),
+]
 
 
 class Kong(Strict):
@@ -143,7 +149,8 @@ class Kong(Strict):
     real_ip_recursive: Switch = Field(
         default=False, description="Pass over trusted addresses in that field, from its end."
     )
-    declarative_config: Path | None = Field(
-        default=None, description="A file in Kong's declarative format, whose routes are served too."
+    declarative_config: Declarative | None = Field(
+        default=None,
+        description="A file in Kong's declarative format, or its content, whose routes are served too.",
     )
     database: Literal["off"] = Field(default="off", description="Only `off` is served: no database.")
