@@ -11,6 +11,7 @@ from host.config.migration.guards import guarded_entries
 from host.config.migration.pruning import LeftOut, prune
 from host.config.migration.result import Migration
 from host.config.parse import parse
+from host.config.schema import Resources
 from host.config.text import read_text
 from host.errors import ConfigError, Problem
 
@@ -37,6 +38,8 @@ def migrate_apisix(path: Path) -> Migration:
         else:
             left_out.append(_take_out(resources, key, node))
     values = {**gateway.root.value, **root} if gateway.root.value else dict(root)
+    if not values.keys() & Resources.model_fields.keys():
+        values["routes"] = []
     nodes = {**gateway.root.children, **resources.root.children}
     sources = [each.file for each in documents if Path(each.file).exists()]
     return Migration(values, nodes, sources, left_out, comments)

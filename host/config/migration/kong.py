@@ -57,6 +57,8 @@ def migrate_kong(path: Path) -> Migration:
     section.children["declarative_config"] = file.root
     whole = Document(str(path), Node({"kong": section.value}, 1, {"kong": section}), [])
     left_out = prune([whole], lambda: find_problems(Documents(whole, whole)), _whole)
+    if not whole.root.value.get("kong", {}).get("declarative_config"):
+        raise ConfigError(each.problem for each in left_out)
     left_out += list(_take_out_guarded(whole, file.root, left_out))
     sources = [str(path), *([str(conf)] if properties else [])]
     return Migration(whole.root.value, whole.root.children, sources, left_out)

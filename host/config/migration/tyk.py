@@ -34,6 +34,8 @@ def migrate_tyk(path: Path) -> Migration:
     whole = Document(str(path), _mapping("tyk", _mapping("apis", _list(definition.root))), [])
     definition.root.origin = (str(path), "")
     left_out = prune([whole], lambda: find_problems(Documents(whole, whole)))
+    if not whole.root.value.get("tyk", {}).get("apis"):
+        raise ConfigError(each.problem for each in left_out)
     head = []
     if any(_GUARDS & set(map(str, each.problem.location[3:])) for each in left_out):
         definition.root.value["active"] = False
