@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from abi.types import LogLevel
 from host.assembly.code import ModuleLoader, NotFetched
@@ -19,7 +18,6 @@ from host.errors import HostError, PluginLoadError, PluginStartError, Problem
 from host.external.kind import Part
 from host.external.kinds import ExternalKinds, LoadedKinds
 from host.filters.connection import ConnectionFilter
-from host.filters.files import load_module
 from host.filters.python import PythonFilter
 from host.filters.wasm import WasmFilter
 from host.plugin.breaker import CircuitBreaker
@@ -137,8 +135,7 @@ class Plugins:
         Raises Unusable.
         """
         key = (entry, use)
-        found = self.python_filters.get(key) or self._earlier.get(key)
-        if found is None or type(found) is not self._classes.get(entry.name):  # its file may have changed
+        if (found := self.python_filters.get(key) or self._earlier.get(key)) is None:
             found = self._new_python_filter(entry, use)
         if not isinstance(found, kind):
             self._note(use, f"{entry.target} is no subclass of host.{kind.__name__}, which this route takes")
@@ -183,22 +180,12 @@ async def _try(plugin: Plugin, keys: list[Key]) -> Refused:
 
 def _python_class(entry: PythonPlugin) -> type[AnyFilter]:
     """Import the class of a filter. Raises PluginLoadError, whatever the module does instead."""
-    if entry.file is None:
-        found = import_name(entry.name, entry.target, entry.search_path)
-    else:
-        found = _in_file(entry, entry.file)
+    found = import_name(entry.name, entry.target, entry.search_path)
     if not (isinstance(found, type) and issubclass(found, PythonFilter | ConnectionFilter)):
         raise PluginLoadError(
             entry.name, f"{entry.target} is no subclass of host.PythonFilter or host.ConnectionFilter"
         )
     return found
-
-
-def _in_file(entry: PythonPlugin, file: Path) -> Any:
-    try:
-        return getattr(load_module(file, is_pinned=entry.is_pinned), entry.target.partition(":")[2])
-    except (ImportError, AttributeError) as error:
-        raise PluginLoadError(entry.name, str(error)) from error
 
 
 def _settings(entry: WasmPlugin, node: bytes) -> PluginSettings:

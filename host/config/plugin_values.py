@@ -113,15 +113,10 @@ class WasmPlugin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PythonPlugin:
-    """A native filter: `target` is `module:Class`, looked up with `search_path` before `sys.path`.
-
-    With `file`, the class is looked up in that file alone, which is read anew when it has changed, unless `is_pinned`.
-    """
+    """A native filter: `target` is `module:Class`, looked up with `search_path` before `sys.path`."""
 
     name: str
     target: str
-    file: Path | None = None
-    is_pinned: bool = False
     priority: int = 0
     http_request_phase: HttpRequestPhase = "access"
     stage: Stage | None = None

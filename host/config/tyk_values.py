@@ -50,10 +50,9 @@ class Dispatcher:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TykGrpcHook(ExternalPlugin):
-    """A hook that a dispatcher carries out. `config_data`: the API's, as JSON."""
+class TykHook(ExternalPlugin):
+    """A hook that is given the request or response as an object. `config_data`: the API's, as JSON."""
 
-    dispatcher: Dispatcher
     hook: Hook
     hook_name: str
     api_id: str
@@ -61,6 +60,20 @@ class TykGrpcHook(ExternalPlugin):
     config_data: str = "{}"
     bundle_hash: str = ""
     raw_body_only: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TykGrpcHook(TykHook):
+    """A hook that a dispatcher carries out."""
+
+    dispatcher: Dispatcher
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TykPythonHook(TykHook):
+    """A hook in a Python file: a filter's class, which the configuration of its use is for, or a function of Tyk's."""
+
+    function: PythonFunction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from host.config import Config, ExternalPlugin, PluginUse
 from host.config.kong_values import KongPlugin
 from host.config.runner_values import RunnerPlugin
-from host.config.tyk_values import TykApi, TykGrpcHook, TykInstrument
+from host.config.tyk_values import TykApi, TykGrpcHook, TykInstrument, TykPythonHook
 from host.external.kind import Failure, Kind, Loaded, Part, Services
 
 Makers = Mapping[type[ExternalPlugin], Callable[[Services], Kind]]
@@ -38,6 +38,12 @@ def _tyk_grpc_hook(_: Services) -> Kind:
     return GrpcHookKind()
 
 
+def _tyk_python_hook(services: Services) -> Kind:
+    from host.external.tyk.python import PythonHookKind
+
+    return PythonHookKind(services)
+
+
 def _tyk_instrument(services: Services) -> Kind:
     from host.external.tyk.instrument import InstrumentKind
 
@@ -51,6 +57,7 @@ KINDS: Makers = MappingProxyType(
         TykApi: _tyk_api,
         TykGrpcHook: _tyk_grpc_hook,
         TykInstrument: _tyk_instrument,
+        TykPythonHook: _tyk_python_hook,
     }
 )
 """By the type of the plugins' entries."""

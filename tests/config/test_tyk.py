@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from host.config import Config, Node, PythonPlugin, WasmPlugin, load
-from host.config.tyk_values import TykApi, TykInstrument
+from host.config import Config, Node, WasmPlugin, load
+from host.config.tyk_values import PythonFunction, TykApi, TykInstrument, TykPythonHook
 from host.errors import ConfigError
 
 PROXY = {"listen_path": "/my_api_name/", "target_url": "http://127.0.0.1:1980/", "strip_listen_path": True}
@@ -83,14 +83,14 @@ def test_hooks_become_uses_of_plugins(tmp_path: Path) -> None:
     config = loaded(tmp_path, custom_middleware=middleware, config_data={"k": [1]})
     files = {plugin.name: plugin.file for plugin in config.plugins if isinstance(plugin, WasmPlugin)}
     assert files == {"tyk:mw/a.wasm": tmp_path / "mw/a.wasm", "tyk:c.wasm": tmp_path / "c.wasm"}
-    (python,) = [plugin for plugin in config.plugins if isinstance(plugin, PythonPlugin)]
-    assert (python.target, python.file) == ("f:Filter", tmp_path / "f.py")
+    (python,) = [plugin for plugin in config.plugins if isinstance(plugin, TykPythonHook)]
+    assert python.function == PythonFunction(tmp_path / "f.py", "Filter")
     uses = [(use.name, use.stage, use.priority) for use in config.routes[0].plugins[1:]]
     assert uses == [
         ("tyk:mw/a.wasm", "rewrite", 20000),
         ("tyk:mw/a.wasm", "rewrite", 19999),
         ("tyk:c.wasm", "post", -10000),
-        ("tyk:f.py:Filter", "post", -10001),
+        ("tyk:f.py:Filter:my_api:post", "post", -10001),
     ]
     assert json.loads(config.routes[0].plugins[2].configuration) == {
         "name": "My API",

@@ -396,3 +396,91 @@ def test_wasm_and_python_on_one_api(folder: Folder, echo: Echo) -> None:
         answer = proxy.request("GET", "/my_api_name/")
         assert answer.header("X-Go-Wasm") == "Tyk"
         assert json.loads(answer.body)["headers"]["X-Trace"] == "python"
+
+
+# --- hooks in Python as Tyk has them
+
+
+FUNCTIONS = """
+from tyk.decorators import *
+from gateway import TykGateway as tyk
+
+@Hook
+def Pre(request, session, spec):
+    tyk.log("pre of " + spec["APIID"], "info")
+    request.add_header("X-Pre", request.get_header("x-sent") or "none")
+    request.delete_header("X-Sent")
+    request.add_param("added", "1")
+    if request.object.body:
+        request.object.body = request.object.body.upper()
+    return request, session
+
+@Hook
+def Authenticate(request, session, metadata, spec):
+    if request.get_header("Authorization") == "abc":
+        session.rate, session.alias, session.quota_max = 10.0, "abc-session", 9
+        metadata["token"] = "abc"
+    elif request.get_header("Authorization") == "teapot":
+        request.object.return_overrides.response_code = 418
+        request.object.return_overrides.response_error = "no coffee"
+    return request, session, metadata
+
+@Hook
+def PostKeyAuth(request, session, metadata, spec):
+    request.add_header("X-Alias", session.alias)
+    request.add_header("X-Token", session.metadata["token"])
+    return request, session, metadata
+
+@Hook
+def Broken(request, session, spec):
+    raise RuntimeError("broken hook")
+
+@Hook
+def Response(request, response, session, metadata, spec):
+    response.headers["X-Response"] = session.alias
+    response.status_code = 203
+    return response
+"""
+
+
+def test_functions_of_tyks(folder: Folder, echo: Echo) -> None:
+    """They get Tyk's objects, and what they do to them is done."""
+    (folder.path / "middleware.py").write_text(FUNCTIONS)
+
+    def entry(name: str) -> dict[str, str]:
+        return {"name": name, "path": "middleware.py"}
+
+    middleware = {
+        "pre": [entry("Pre")],
+        "auth_check": entry("Authenticate"),
+        "post_key_auth": [entry("PostKeyAuth")],
+        "response": [entry("Response")],
+        "driver": "python",
+    }
+    api = definition(
+        echo.server_port, use_keyless=False, enable_coprocess_auth=True, custom_middleware=middleware
+    )
+    broken = definition(echo.server_port, api_id="broken")
+    broken["proxy"]["listen_path"] = "/broken/"
+    broken["custom_middleware"] = {"pre": [entry("Broken")], "driver": "python"}
+    config = folder.write(api)
+    folder.write(broken, "broken.json")
+    config["tyk"]["apis"].append("broken.json")
+    with ProxyServer(folder.path, config) as proxy:
+        fields = {"Authorization": "abc", "X-Sent": "yes"}
+        answer = proxy.request("POST", "/my_api_name/get?a=1", fields, b"body")
+        told = json.loads(answer.body)
+        assert (told["data"], told["args"]) == ("BODY", {"a": "1", "added": "1"})
+        assert {name: told["headers"].get(f"X-{name}") for name in ("Pre", "Alias", "Token", "Sent")} == {
+            "Pre": "yes", "Alias": "abc-session", "Token": "abc", "Sent": None,
+        }  # fmt: skip
+        assert (answer.status, answer.header("X-Response")) == (203, "abc-session")
+        assert answer.header("X-Ratelimit-Limit") == "9"
+        refused = proxy.request("GET", "/my_api_name/get", {"Authorization": "xyz"})
+        assert (refused.status, json.loads(refused.body)) == (403, {"error": "Forbidden"})
+        teapot = proxy.request("GET", "/my_api_name/get", {"Authorization": "teapot"})
+        assert (teapot.status, json.loads(teapot.body)) == (418, {"error": "no coffee"})
+        failed = proxy.request("GET", "/broken/")
+        assert (failed.status, json.loads(failed.body)) == (500, {"error": "Middleware error"})
+        proxy.wait_for("broken hook")
+        proxy.wait_for("pre of my_api")

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, cast
+from typing import Any, Final
 
 from host.config import model
 from host.config.kong_values import KongPlugin
@@ -14,8 +14,7 @@ from host.config.runner_values import RunnerPlugin
 from host.config.schema.tyk import CoprocessOptions, Tyk
 from host.config.schema.tyk_api import ApiDefinition, Hook
 from host.config.tyk.middleware import Entry, module_of
-from host.config.tyk_values import Dispatcher, TykGrpcHook
-from host.config.tyk_values import Hook as HookType
+from host.config.tyk_values import Dispatcher, PythonFunction, TykGrpcHook, TykPythonHook
 
 _GRPC_LIMIT: Final = 4 * 1024 * 1024
 _ELSEWHERE: Final = ("a6", "kong")
@@ -101,7 +100,7 @@ class HookPlugins:
             case "a6" | "kong":
                 return self._elsewhere(stage, entry)
             case "python":
-                return self._python(entry)
+                return self._python(stage, entry)
             case "grpc":
                 return self._grpc(stage, entry)
             case "wasm":
@@ -134,33 +133,36 @@ class HookPlugins:
             place=_place(entry),
         )
 
-    def _python(self, entry: Entry) -> Made:
+    def _python(self, stage: str, entry: Entry) -> Made:
         hook = entry.hook
         file = entry.folder / hook.path
-        plugin = model.PythonPlugin(
-            name=f"{self._name(file)}:{hook.name}",
-            target=f"{file.stem}:{hook.name}",
-            file=file,
-            is_pinned=self._is_strict,
-            place=_place(entry),
+        plugin = TykPythonHook(
+            name=f"{self._name(file)}:{hook.name}:{self._id}:{stage}",
+            function=PythonFunction(file, hook.name, self._is_strict),
+            **self._told(stage, entry),
         )
         return Made(plugin, _configuration(hook), "CoProcessMiddleware")
 
     def _grpc(self, stage: str, entry: Entry) -> Made:
-        hook = entry.hook
         plugin = TykGrpcHook(
-            name=f"tyk:{self._id}:{stage}:{hook.name}",
+            name=f"tyk:{self._id}:{stage}:{entry.hook.name}",
             dispatcher=_dispatcher(self._settings.coprocess_options),
-            hook=cast(HookType, stage),
-            hook_name=hook.name,
-            api_id=self._id,
-            org_id=self._api.org_id,
-            config_data=self.config_data,
-            bundle_hash=entry.bundle_hash,
-            raw_body_only=hook.raw_body_only,
-            place=_place(entry),
+            **self._told(stage, entry),
         )
         return Made(plugin, b"", "CoProcessMiddleware")
+
+    def _told(self, stage: str, entry: Entry) -> dict[str, Any]:
+        """The values of a `TykHook`."""
+        return {
+            "hook": stage,
+            "hook_name": entry.hook.name,
+            "api_id": self._id,
+            "org_id": self._api.org_id,
+            "config_data": self.config_data,
+            "bundle_hash": entry.bundle_hash,
+            "raw_body_only": entry.hook.raw_body_only,
+            "place": _place(entry),
+        }
 
     @property
     def _is_strict(self) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from host.config.tyk_values import PythonFunction
-from host.filters.files import load_module
+from host.external.tyk.files import load_module
 
 
 def load_function(wanted: PythonFunction) -> Callable[..., Any]:
