@@ -21,7 +21,7 @@ SESSION: Final = b"session"
 MAX_SESSION_SIZE: Final = 256 * 1024
 """Bytes of a session as JSON."""
 
-_KEPT: Final = "session"  # among what filters share
+_KEPT: Final = "\0session"  # among what filters share, where plugins of other systems have names of their own
 _MOST_SPREAD: Final = 128
 
 

@@ -554,7 +554,11 @@ def test_the_phases_of_a_plugin(tmp_path: Path) -> None:
         phase = connection.server.events[-1][0]
         number, before = await connection.ask(number, "kong.ctx.shared.get", "trail")
         number, _ = await connection.ask(number, "kong.ctx.shared.set", "trail", (before or "") + phase[0])
+        if phase == "access":
+            number, _ = await connection.ask(number, "kong.client.authenticate", {"id": "c"}, {"id": "k"})
         if phase == "response":
+            number, consumer = await connection.ask(number, "kong.client.get_consumer")
+            assert consumer == {"id": "c"}
             number, body = await connection.ask(number, "kong.service.response.get_raw_body")
             number, _ = await connection.ask(number, "kong.response.set_raw_body", body * 2)
             number, _ = await connection.ask(number, "kong.response.set_status", 201)
@@ -577,6 +581,8 @@ def test_the_phases_of_a_plugin(tmp_path: Path) -> None:
             trail, line = seen[0]
             assert trail == "rar"
             assert (line["response"]["status"], line["request"]["uri"]) == (201, "/a/x?q=1")
+            assert line["consumer"] == {"id": "c"}
+            assert line["authenticated_entity"] == {"id": "k", "consumer_id": None}
             assert [phase for phase, _ in peer.events] == ["rewrite", "access", "response", "log"]
 
     run(test())

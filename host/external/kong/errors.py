@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from host.errors import HostError
+from host.external.generation import Generation
 
 
 class PluginServerError(HostError):
@@ -20,11 +21,15 @@ class Unreachable(PluginServerError):
 
 
 class Disconnected(PluginServerError):
-    """The server has closed the connection within a call. `has_begun`: the plugin had called back before."""
+    """The server has closed the connection within a call.
+
+    `has_begun`: the plugin had called back before. `generation`: the run of the server that it was, once that is known.
+    """
 
     def __init__(self, message: str, *, has_begun: bool) -> None:
         super().__init__(message)
         self.has_begun = has_begun
+        self.generation: Generation | None = None
 
 
 class InstanceLost(PluginServerError):

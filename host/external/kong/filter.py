@@ -20,6 +20,7 @@ from host.external.kong.pdk.response import JSON
 from host.external.kong.pdk.state import Gateway, Held, Plugin, Snapshot, State, View
 from host.external.kong.server import PluginServer
 from host.external.message import HeldMessage
+from host.external.session import session_of
 from host.filters.python import FilterContext
 from host.metrics.table import Counter
 
@@ -163,7 +164,9 @@ class Logs(KongFilter):
 
     def on_log(self, context: FilterContext, end_of_stream: bool) -> Action | None:
         """The exchange has ended."""
-        State.of(context)  # before the copy, so that plugins of one exchange share it
+        State.of(context).session = session_of(
+            context
+        )  # before the copy, so that plugins of one exchange share it
         if not self.use.background.start(self._log(Snapshot(context, VARIABLES))):
             self.use.failed(PluginServerError("too slow: events of the log phase are dropped"))
         return None

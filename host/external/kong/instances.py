@@ -34,6 +34,11 @@ class Instances:
     def __len__(self) -> int:
         return len(self._numbers)
 
+    @property
+    def is_held(self) -> bool:
+        """Whether anybody may use an instance."""
+        return bool(self._holders)
+
     def hold(self, key: InstanceKey) -> None:
         """Somebody may use the instance."""
         self._holders[key] += 1

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import ipaddress
 import json
 import logging
 import uuid
 import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from host.chain import PhaseClass
@@ -17,7 +19,7 @@ from host.config.kong_values import KongPlugin, KongServer, KongSettings
 from host.external.complaints import Complaints
 from host.external.kind import Failure, Part, Services
 from host.external.kong.connection import PrereadFilter
-from host.external.kong.dump import KNOWN, Dump, DumpError, PluginInfo
+from host.external.kong.dump import KNOWN, MESSAGE_PACK, Dump, DumpError, PluginInfo
 from host.external.kong.entities import consumer_entity, routes_of
 from host.external.kong.filter import Background, Counters, KongFilter, Use, new_filter
 from host.external.kong.instances import InstanceKey
@@ -31,6 +33,7 @@ log = logging.getLogger("sluiceway.kong")
 _ACCESS_PART = frozenset({"access", "response", "log"})
 
 FilterT = TypeVar("FilterT", KongFilter, PrereadFilter)
+Key = tuple[KongServer, KongSettings, str]
 Found = tuple[PluginInfo, PluginServer]
 
 
@@ -39,28 +42,33 @@ class KongKind:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._servers: dict[tuple[KongServer, KongSettings, str], PluginServer] = {}
+        self._servers: dict[Key, PluginServer] = {}
         self._background = Background()
         self._shared: dict[str, Any] = {}
         self._node_id = str(uuid.uuid4())
-        self._retired: list[PluginServer] = []
 
     async def load(self, config: Config) -> KongLoaded:
         """Ask the servers, and try each use's configuration."""
         plugins = [each for each in config.plugins if isinstance(each, KongPlugin)]
         settings = plugins[0].settings
         dumps = await asyncio.gather(*(_ask(server, settings.query_timeout) for server in settings.servers))
-        servers: dict[tuple[KongServer, KongSettings, str], PluginServer] = {}
+        servers: dict[Key, PluginServer] = {}
         found: dict[str, list[Found]] = {}
         reasons: list[str] = []
         for server, dump in zip(settings.servers, dumps, strict=True):
             if isinstance(dump, str):
                 reasons.append(f"plugin server {server.name}: {dump}")
                 continue
-            key = (server, settings, dump.protocol)
+            if dump.protocol == MESSAGE_PACK and importlib.util.find_spec("msgpack") is None:
+                reasons.append(
+                    f"plugin server {server.name} speaks MessagePack: pip install 'sluiceway[kong]'"
+                )
+                continue
+            key = (server, replace(settings, servers=(), routes=(), consumers=()), dump.protocol)
             servers[key] = self._servers.get(key) or PluginServer(server, settings, dump.protocol)
             for info in dump.plugins:
                 found.setdefault(info.name, []).append((info, servers[key]))
+        await self._close([key for key in self._servers if key not in servers])
         self._servers.update(servers)
         loaded = KongLoaded(self._gateway(config, settings), self._services, self._background, settings)
         loaded.take(plugins, found, reasons)
@@ -79,6 +87,12 @@ class KongKind:
             routes=routes_of(config, settings.routes),
             shared=self._shared,
         )
+
+    async def _close(self, keys: list[Key]) -> None:
+        """Close servers that no configuration in use has any more."""
+        for key in keys:
+            if not self._servers[key].instances.is_held:
+                await self._servers.pop(key).close()
 
     async def close(self) -> None:
         """Close all connections; what is under way fails."""

@@ -97,9 +97,11 @@ class PluginServer:
     async def handle(self, key: InstanceKey, phase: str, pdk: Answers) -> None:
         """Have a plugin handle an event. Raises PluginServerError.
 
-        An instance that the server has lost is started again, once. An event that it has not begun is tried again at
-        once, and once more a little later: a process that is killed takes connections for some moments yet.
+        An instance that the server has lost is started again, once. An event that it has not begun is tried again, and
+        by the same run of the server, once more a little later: a process that is killed takes connections for some
+        moments yet. Another run is not asked twice: what it died of may be this event.
         """
+        ended: Generation | None = None
         for tries in range(1, _TRIES + 1):
             try:
                 await self._handle(key, phase, pdk, fresh=tries > 1)
@@ -107,8 +109,9 @@ class PluginServer:
                 if tries > 1:
                     raise
             except Disconnected as error:
-                if error.has_begun or tries == _TRIES:
+                if error.has_begun or tries == _TRIES or (tries > 1 and error.generation != ended):
                     raise
+                ended = error.generation
                 if tries > 1:
                     await asyncio.sleep(_PAUSE)
             else:
@@ -131,6 +134,8 @@ class PluginServer:
             self._connections.discard(connection)
             raise
         except BaseException as error:
+            if isinstance(error, Disconnected):
+                error.generation = connection.generation
             if number is not None and isinstance(error, InstanceLost | Disconnected):
                 self.instances.forget(connection.generation, key, number)
             self._give_back(connection, keeps=isinstance(error, Refused | InstanceLost))

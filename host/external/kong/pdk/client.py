@@ -9,6 +9,8 @@ from host.external.kong.pdk.errors import PdkError
 from host.external.kong.pdk.registry import BODY, REQUEST, a_string, method
 from host.external.kong.pdk.request import get_forwarded_scheme, get_scheme
 from host.external.kong.pdk.state import Event
+from host.external.session import session_of, set_session
+from host.filters.python import FilterContext
 
 
 @method("client.get_ip")
@@ -43,16 +45,24 @@ def get_protocol(event: Event, allow_terminated: Any) -> str:
     return str(get_scheme(event))
 
 
+def authenticated(event: Event, what: str) -> dict[str, Any] | None:
+    """The `consumer` or the `credential` of the exchange's session, whoever has set it."""
+    view = event.view
+    session = session_of(view) if isinstance(view, FilterContext) else event.state.session
+    found = (session or {}).get(what)
+    return found if isinstance(found, dict) else None
+
+
 @method("client.get_credential")
 def get_credential(event: Event) -> dict[str, Any] | None:
     """What the client was authenticated by."""
-    return event.state.credential
+    return authenticated(event, "credential")
 
 
 @method("client.get_consumer")
 def get_consumer(event: Event) -> dict[str, Any] | None:
     """Whom the client was authenticated as."""
-    return event.state.consumer
+    return authenticated(event, "consumer")
 
 
 @method("client.load_consumer", BODY | {"preread"})
@@ -67,15 +77,23 @@ def load_consumer(event: Event, consumer_id: Any, search_by_username: Any) -> di
 
 @method("client.authenticate", REQUEST | {"preread"})
 def authenticate(event: Event, consumer: Any, credential: Any) -> None:
-    """Say whom the client is, and by what."""
+    """Say whom the client is, and by what: in the session, which filters of all kinds see."""
     if consumer is None and credential is None:
         raise PdkError("either credential or consumer must be provided")
     for value, what in ((consumer, "consumer"), (credential, "credential")):
         if value is not None and not isinstance(value, dict):
             raise PdkError(f"{what} must be a table")
     # Go's types have all their fields, named as Go has them.
-    event.state.consumer = _lowered(consumer)
-    event.state.credential = _lowered(credential)
+    told = {"consumer": _lowered(consumer), "credential": _lowered(credential)}
+    view = event.view
+    if not isinstance(view, FilterContext):
+        event.state.session = told
+        return
+    kept = {key: value for key, value in (session_of(view) or {}).items() if key not in told}
+    try:
+        set_session(view, kept | {key: value for key, value in told.items() if value is not None})
+    except ValueError as error:
+        raise PdkError(str(error)) from None
 
 
 def _lowered(entity: dict[str, Any] | None) -> dict[str, Any] | None:

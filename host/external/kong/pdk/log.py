@@ -6,6 +6,7 @@ import json
 import logging
 from typing import Any, Final
 
+from host.external.kong.pdk.client import authenticated
 from host.external.kong.pdk.errors import PdkError
 from host.external.kong.pdk.registry import LOG, a_string, decoded, method
 from host.external.kong.pdk.request import get_method, get_query, headers_of, start_of
@@ -138,10 +139,10 @@ def serialized(event: Event) -> dict[str, Any]:
             "kong": round(max(0.0, whole - (waited or 0.0) * 1000)),
         },
         "tries": _tries(view),
-        "authenticated_entity": _entity(state.credential),
+        "authenticated_entity": _entity(authenticated(event, "credential")),
         "route": route,
         "service": service,
-        "consumer": state.consumer,
+        "consumer": authenticated(event, "consumer"),
         "client_ip": _text(view, "remote_addr"),
         "started_at": round(started * 1000),
         "source": "exit" if state.has_exited else "error" if view.is_local_response else "upstream",

@@ -91,7 +91,8 @@ class State:
 
     `path`, `host`: what the client asked for, once that is not what the service is asked. `prefix`: of the path, taken
     off by the route. `response`: fields for a response that is not there yet. `service_head`: the status and fields of
-    the service's response. `serialize_values`: changes to what is logged, as key, value and mode.
+    the service's response. `session`: what is left of it behind the exchange. `serialize_values`: changes to what is
+    logged, as key, value and mode.
     """
 
     path: bytes | None = None
@@ -102,8 +103,7 @@ class State:
     replaced: set[bytes] = field(default_factory=set)
     has_exited: bool = False
     service_head: tuple[int, tuple[tuple[bytes, bytes], ...]] | None = None
-    credential: dict[str, Any] | None = None
-    consumer: dict[str, Any] | None = None
+    session: dict[str, Any] | None = None
     groups: list[Any] = field(default_factory=list)
     ctx: dict[str, Any] = field(default_factory=dict)
     serialize_values: list[tuple[str, Any, str]] = field(default_factory=list)
