@@ -492,3 +492,74 @@ def test_a_configuration_that_the_real_schema_refuses(go_hello: Path, tmp_path: 
             assert problem.message == "plugin go-hello: config.message: expected a string, got 5"
 
     run(test())
+
+
+def test_go_reads_what_the_pdk_tells(go_hello: Path, tmp_path: Path) -> None:
+    """Every kind of message of the protocol, by go-pdk's own reader."""
+    (tmp_path / "kong.yml").write_text(
+        """
+_format_version: "3.0"
+services:
+  - name: shop
+    url: http://127.0.0.1:1/api
+    tags: [t1, t2]
+    routes: [{name: goods, paths: [/goods], methods: [GET, POST], tags: [t]}]
+plugins: [{name: go-hello, config: {mode: tell}}]
+consumers: [{id: a, username: ann, custom_id: a-1, tags: [x]}]
+"""
+    )
+    section = go(tmp_path, go_hello) | {
+        "declarative_config": str(tmp_path / "kong.yml"),
+        "plugins": ["go-hello"],
+    }
+    section["trusted_ips"] = ["127.0.0.0/8"]
+
+    async def test() -> None:
+        async with Proxy(load(json.dumps({"kong": section, "routes": []}))) as proxy:
+            assert proxy.problems == []
+            fields = "X-Twice: 1\r\nX-Twice: 2\r\nX-Forwarded-Proto: https\r\n"
+            answer = await ask(proxy, "/goods/x?a=%20&a=2&b", "POST", fields, b"text")
+            assert answer.status == 200
+            told = json.loads(answer.body)
+            assert {name: told[name] for name in ("scheme", "host", "version", "method", "path", "argument")} == {
+                "scheme": "http", "host": "a", "version": 1.1, "method": "POST",
+                "path": "/goods/x?a=%20&a=2&b", "argument": " ",
+            }  # fmt: skip
+            assert told["port"] == proxy.address[1]
+            assert told["query"] == {"a": [" ", "2"], "b": []}
+            assert told["headers"]["x-twice"] == ["1", "2"]
+            assert told["headers"]["host"] == ["a"]
+            assert (told["body"], told["captures"], told["ip"], told["protocol"]) == (
+                "text",
+                0,
+                "127.0.0.1",
+                "https",
+            )
+            assert told["found"] == {
+                "id": "a",
+                "username": "ann",
+                "custom_id": "a-1",
+                "tags": ["x"],
+                "created_at": 0,
+            }
+            assert (told["consumer"]["username"], told["credential"]) == (
+                "bob",
+                {"id": "k", "consumer_id": "c"},
+            )
+            assert (told["trusted"], told["variable"], told["subsystem"]) == (True, "goods", "http")
+            assert (told["ctx"], told["shared"]) == (5, {"deep": [1.5, True, None, "x"]})
+            assert told["memory"] is True
+            assert told["node"] == 36
+            assert (told["route"]["name"], told["route"]["paths"], told["route"]["methods"]) == (
+                "goods", ["/goods"], ["GET", "POST"],
+            )  # fmt: skip
+            assert told["route"]["strip_path"] is True
+            assert told["route"]["service"]["id"] == told["service"]["id"]
+            assert (told["service"]["host"], told["service"]["port"], told["service"]["read_timeout"]) == (
+                "127.0.0.1", 1, 60000,
+            )  # fmt: skip
+            assert told["service"]["tags"] == ["t1", "t2"]
+            assert (told["raw_query"], told["many"]) == ("q=1&q=2", ["1", "2"])
+            assert [name for name, value in told.items() if str(value).startswith("error")] == []
+
+    run(test())

@@ -23,7 +23,6 @@ from host.external.kong.pdk.errors import PdkError
 log = logging.getLogger("sluiceway.kong")
 
 _length = struct.Struct("<I")
-_EMPTY = b"\0\0\0\0"
 
 _START, _STATUS, _CLOSE, _HANDLE = (varint(number << 3 | 2) for number in (33, 34, 35, 36))
 _INSTANCE_STATUS = 33
@@ -161,8 +160,10 @@ class EventCall(PlainCall):
 
     def _refuse(self, reason: str) -> None:
         log.error("a plugin's call of %s was refused: %s", self._method, reason)
+        # The one result that has room for an error: RawBodyResult.
+        told = delimited(b"\x1a", reason.encode()) if self._method == "kong.request.get_raw_body" else b""
         self._method = None
-        self.write(_EMPTY)
+        self.write(_length.pack(len(told)) + told)
 
 
 class Protobuf:

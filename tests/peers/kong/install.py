@@ -19,7 +19,7 @@ JAVASCRIPT_PDK = "kong-pdk@0.6.0"
 
 def go_pdk() -> Path:
     """Return `go-hello`, a plugin with go-pdk's server inside."""
-    sources = [HERE / "go" / name for name in ("go-hello.go", "response.go", "main.go")]
+    sources = [HERE / "go" / name for name in ("go-hello.go", "response.go", "tell.go", "main.go")]
     return go_program("kong/go-pdk", "go-hello", GO_PDK, sources)
 
 

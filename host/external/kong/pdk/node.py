@@ -33,12 +33,14 @@ def get_hostname(event: Event) -> str:
 
 @method("node.get_memory_stats")
 def get_memory_stats(event: Event, unit: Any, scale: Any) -> dict[str, Any]:
-    """Bytes that this worker holds. There is no Lua here, and no dictionary of its."""
+    """Bytes that this worker holds. There is no Lua here, and nothing in its dictionaries; go-pdk needs them there."""
     if unit is not None:
         a_string(unit, "unit")
     with open("/proc/self/statm", "rb") as file:
         resident = int(file.read().split()[1]) * _PAGE
     return {
-        "lua_shared_dicts": {},
+        "lua_shared_dicts": {
+            name: {"allocated_slabs": 0, "capacity": 0} for name in ("kong", "kong_db_cache")
+        },
         "workers_lua_vms": [{"http_allocated_gc": resident, "pid": os.getpid()}],
     }

@@ -23,6 +23,9 @@ func (c *Config) Access(kong *pdk.PDK) {
 	case "exit":
 		kong.Response.Exit(418, tea, map[string][]string{"X-E": {"1", "2"}})
 		return
+	case "tell":
+		tell(kong)
+		return
 	case "body":
 		body, err := kong.Request.GetRawBody()
 		if err != nil {
