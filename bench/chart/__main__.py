@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -45,6 +46,7 @@ def main() -> int:
     seconds = options.seconds or (1 if options.short else 30)
     threads = options.threads or (1 if options.short else 5)
     chosen = [kind for kind in KINDS if not options.only or kind.route in options.only]
+    busy = os.getloadavg()[0]
     built, absent = _build(chosen)
     samples = _measure(built, options.rounds, seconds, threads, options.connections, options.workers)
     rows = [
@@ -54,7 +56,8 @@ def main() -> int:
         for kind in chosen
     ]
     how = f"wrk {options.rounds} x {seconds} s, {threads} threads, {options.connections} connections"
-    lines = [f"{date.today()}, {how}. {machine()}.", "", *table(rows)]
+    about = f"{date.today()}, {how}. {machine()}; its load average before: {busy:.1f}."
+    lines = [about, "", *table(rows)]
     print("\n".join(lines))
     output = options.output or (None if options.short else RESULTS)
     if output is not None:

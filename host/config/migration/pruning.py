@@ -15,7 +15,7 @@ from host.errors import ConfigError, Problem
 
 Location = tuple[str | int, ...]
 
-_ROUNDS = 1000  # each takes something out; what one hides comes up in the next
+_ROUNDS = 100  # each takes something out; what one hides comes up in the next
 _FILES = ("file", "trusted_ca", "image_pull_secret", "ssl_trusted_certificate")
 
 
@@ -53,8 +53,7 @@ def prune(
     """Take out what `find` says is wrong with the documents, until it finds nothing; return what was taken out.
 
     Files that are named and absent are no reason: they may be on another machine. `whole`: what to take out for the
-    sake of what is in it. Raises ConfigError for what no part
-    can be blamed for: a file that is no YAML, for one.
+    sake of what is in it. Raises ConfigError for what no part can be blamed for: a file that is no YAML, for one.
     """
     by_file = {document.file: document for document in documents}
     for document in documents:
