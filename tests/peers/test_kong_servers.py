@@ -15,7 +15,9 @@ import pytest
 
 from host.proxy import Proxy
 from tests.e2e.embedded import Answer, ask, load, messages_of, serve_origin
+from tests.e2e.embedded import plugin as wasm_plugin
 from tests.e2e.gateway import run
+from tests.peers import runners
 from tests.peers.kong import install
 
 pytestmark = pytest.mark.timeout(600)  # the first time, servers are built
@@ -270,7 +272,8 @@ def test_bodies_through_every_server(
 def test_all_kinds_on_one_route_by_their_priorities(
     go_hello: Path, go_pluginserver: tuple[Path, Path], python_server: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    """C7: descending, whoever says the priority: the server's dump, or `_meta`; and a filter in Python among them."""
+    """C7: two plugin servers, a plugin in WebAssembly, an APISIX runner and a filter in Python, by descending priority,
+    whoever says it: the server's dump, the configuration, or `_meta`."""
     program, plugins = go_pluginserver
     legacy = {"prefix": str(tmp_path), "go_pluginserver_exe": str(program), "go_plugins_dir": str(plugins)}
     section = merged(go(tmp_path, go_hello), python(tmp_path, python_server), legacy)
@@ -279,25 +282,33 @@ def test_all_kinds_on_one_route_by_their_priorities(
         "    def on_request_headers(self, context, end_of_stream):\n"
         "        context.request_headers.add(b'x-order', b'native')\n"
     )
+    native = {"name": "n", "priority": 20, "class": "native_order:Order"}
     more = {
-        "python": {
-            "path": [str(tmp_path)],
-            "plugins": [{"name": "n", "priority": 2, "class": "native_order:Order"}],
-        }
+        "python": {"path": [str(tmp_path)], "plugins": [native]},
+        "wasm": {"plugins": [{"name": "w", "priority": 10, "file": wasm_plugin("http_headers")}]},
+        "ext-plugin": {"cmd": [str(_installed(runners.own_runner)), "run"]},
     }
+    added = json.dumps({"request": [{"op": "add", "name": "x-order", "value": "wasm"}]})
+    changes = json.dumps({"Set": {"x-order": "runner"}})
 
-    async def order(*changes: dict[str, Any]) -> list[str]:
-        uses = {"go-hello": config(), "so-hello": config(), "py-hello": config(), "n": {"conf": {"a": 1}}}
-        for change in changes:
-            uses = {name: use | change.get(name, {}) for name, use in uses.items()}
+    async def order(**meta: int) -> list[str]:
+        uses = {
+            "go-hello": config(),  # says 1
+            "so-hello": config(),  # 3
+            "py-hello": config(),  # 2
+            "n": {"conf": {"a": 1}},
+            "w": {"conf": added},
+            "ext-plugin-pre-req": {"conf": [{"name": "rewrite", "value": changes}]},
+        }
+        for name, priority in meta.items():
+            uses[name.replace("_", "-")]["_meta"] = {"priority": priority}
         async with serving(section, ("/*", uses), **more) as proxy:
-            return [value for name, value in told(await ask(proxy, "/x"))["fields"] if name == "x-order"]
+            fields = told(await ask(proxy, "/x"))["fields"]
+            return [value for name, value in fields if name.lower() == "x-order"]
 
     async def test() -> None:
-        # so-hello says 3, py-hello 2, go-hello 1.
-        assert sorted((await order())[1:3]) == ["native", "python"]
-        assert await order({"n": {"_meta": {"priority": 10}}}) == ["native", "go", "python", "go"]
-        assert await order({"py-hello": {"_meta": {"priority": 0}}}) == ["go", "native", "go", "python"]
+        assert await order() == ["runner", "native", "wasm", "go", "python", "go"]
+        assert await order(py_hello=15, n=-1) == ["runner", "python", "wasm", "go", "go", "native"]
 
     run(test())
 
