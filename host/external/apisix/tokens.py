@@ -6,11 +6,11 @@ not know how a runner is asked.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from host.errors import ConnectionLost
+from host.external.flights import Flights
 from host.external.generation import Generation
 
 
@@ -37,7 +37,7 @@ class Tokens:
         self._now = now
         self._generation: Generation | None = None
         self._tokens: dict[bytes, _Token] = {}
-        self._preparing: dict[tuple[Generation, bytes], asyncio.Future[int]] = {}
+        self._preparing: Flights[tuple[Generation, bytes], int] = Flights(ConnectionLost)
 
     def __len__(self) -> int:
         return len(self._tokens)
@@ -56,42 +56,22 @@ class Tokens:
         The first who needs it has it prepared, the others wait for him; should he give up, the next takes his place.
         Raises what `prepare` does.
         """
-        while True:
-            known = self._known(generation, key)
-            if known is not None:
-                return known
-            flight = generation, key
-            waiting = self._preparing.get(flight)
-            if waiting is None:
-                return await self._prepare(flight, prepare)
-            await asyncio.wait([waiting])
-            if waiting.cancelled():
-                continue
-            return waiting.result()
+        known = self._known(generation, key)
+        if known is not None:
+            return known
+
+        async def ask() -> int:
+            number = await prepare()
+            self._keep(generation, key, number)
+            return number
+
+        return await self._preparing.get((generation, key), lambda: self._known(generation, key), ask)
 
     def _known(self, generation: Generation, key: bytes) -> int | None:
         if generation != self._generation:
             return None
         token = self._tokens.get(key)
         return token.number if token is not None and token.deadline > self._now() else None
-
-    async def _prepare(self, flight: tuple[Generation, bytes], prepare: Callable[[], Awaitable[int]]) -> int:
-        future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self._preparing[flight] = future
-        try:
-            number = await prepare()
-        except (asyncio.CancelledError, ConnectionLost):  # of this exchange: the next may fare better
-            future.cancel()
-            raise
-        except BaseException as error:
-            future.set_exception(error)
-            future.exception()  # it is raised below: that nobody else waits is no fault
-            raise
-        finally:
-            del self._preparing[flight]
-        self._keep(*flight, number)
-        future.set_result(number)
-        return number
 
     def _keep(self, generation: Generation, key: bytes, number: int) -> None:
         now = self._now()

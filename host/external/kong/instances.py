@@ -6,11 +6,11 @@ that gave it and is never used with another.
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from host.external.flights import Flights
 from host.external.generation import Generation
 
 
@@ -28,7 +28,7 @@ class Instances:
 
     def __init__(self) -> None:
         self._numbers: dict[tuple[Generation, InstanceKey], int] = {}
-        self._starting: dict[tuple[Generation, InstanceKey], asyncio.Future[int]] = {}
+        self._starting: Flights[tuple[Generation, InstanceKey], int] = Flights()
         self._holders: Counter[InstanceKey] = Counter()
 
     def __len__(self) -> int:
@@ -71,27 +71,11 @@ class Instances:
     ) -> int:
         """Return the number in this run of the server; whoever comes first starts the instance, others wait.
 
-        `start` raises PluginServerError, which whoever waits gets too.
+        `start` raises PluginServerError, which whoever waits gets too; should the first give up, the next starts it.
         """
-        number = self._numbers.get((generation, key))
-        if number is not None:
+
+        async def ask() -> int:
+            number = self._numbers[generation, key] = await start()
             return number
-        pending = self._starting.get((generation, key))
-        if pending is not None:
-            return await asyncio.shield(pending)
-        pending = self._starting[generation, key] = asyncio.get_running_loop().create_future()
-        pending.add_done_callback(lambda done: done.cancelled() or done.exception())  # nobody may wait
-        try:
-            number = await start()
-        except Exception as error:
-            pending.set_exception(error)
-            raise
-        except BaseException:
-            pending.cancel()  # the exchange ended; who waits starts over
-            raise
-        else:
-            self._numbers[generation, key] = number
-            pending.set_result(number)
-            return number
-        finally:
-            del self._starting[generation, key]
+
+        return await self._starting.get((generation, key), lambda: self.known(generation, key), ask)
