@@ -69,6 +69,11 @@ class Connections:
         """Exchanges that wait for one that has."""
         return len(self._waiters)
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether `acquire` waits for an exchange to end, for as long as that takes."""
+        return self._slots >= self._most or bool(self._waiters)
+
     async def acquire(self, *, fresh: bool = False) -> PeerConnection:
         """Return a connection, to be given to `release` or `discard`. Waits for one as long as it takes.
 
@@ -124,7 +129,7 @@ class Connections:
             self._idle.popleft().close()
 
     async def _take_slot(self) -> None:
-        if self._slots < self._most and not self._waiters:
+        if not self.is_busy:
             self._slots += 1
         else:
             waiter = asyncio.get_running_loop().create_future()
@@ -154,6 +159,7 @@ class Connections:
             found = self._idle.pop()
             if found.is_fresh():
                 return found
+            self._epoch += 1  # as in `_on_lost`, which has not heard of it yet
             found.close()
         return None
 

@@ -237,8 +237,7 @@ class _Call:
     async def make(self, *, fresh: bool) -> Message:
         """Do it on a connection of the pool, or on a fresh one."""
         connections = self._client._connections
-        has_room = connections.taken < self._runner.max_connections and not connections.waiting
-        if connections.idle and has_room:  # what does not wait needs no timer
+        if connections.idle and not connections.is_busy:  # what does not wait needs no timer
             connection = await connections.acquire(fresh=fresh)
         else:
             async with _within(self._runner.read_timeout, "no connection to it is free"):

@@ -79,10 +79,12 @@ class Call:
         channel.write(self.opening())
 
     def counted(self) -> None:
-        """A further callback has come. Raises BadReply for one too many."""
+        """A further callback has come. Raises BadReply for one too many, and for one ahead of the last one's answer."""
         self.callbacks += 1
         if self.callbacks > MAX_CALLBACKS:
             raise BadReply(f"the plugin made more than {MAX_CALLBACKS} calls in one event")
+        if self._channel is not None and self._channel.connection.is_full:
+            raise BadReply("it asks for more and does not read the answers")
 
     def later(self, answer: Awaitable[Any]) -> None:
         """Wait for an answer to the plugin, on the time of whoever gives it and not on the server's."""

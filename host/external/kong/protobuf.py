@@ -34,22 +34,31 @@ class ProtobufChannel(Channel):
     def __init__(self, connection: PeerConnection, max_message_size: int) -> None:
         super().__init__(connection)
         self._max = max_message_size
-        self._buffer = b""
+        self._buffer = bytearray()
+        self._wanted = 4  # bytes, until there is a frame, or the length of one
         self._sequence = 0
 
     def frames(self, data: bytes) -> list[bytes]:
         """Return the frames that are whole. Raises BadReply for one that is too long."""
-        buffer = self._buffer + data if self._buffer else data
-        frames, at, end = [], 0, len(buffer)
+        if self._buffer:
+            self._buffer += data
+            if len(self._buffer) < self._wanted:
+                return []
+            data = bytes(self._buffer)
+            self._buffer.clear()
+        frames, at, end = [], 0, len(data)
+        self._wanted = 4
         while end - at >= 4:
-            (length,) = _length.unpack_from(buffer, at)
+            (length,) = _length.unpack_from(data, at)
             if length > self._max:
                 raise BadReply(f"it announced a frame of {length} bytes; at most {self._max} are taken")
             if end - at - 4 < length:
+                self._wanted = 4 + length
                 break
-            frames.append(buffer[at + 4 : at + 4 + length])
+            frames.append(data[at + 4 : at + 4 + length])
             at += 4 + length
-        self._buffer = buffer[at:]
+        if at < end:
+            self._buffer += data[at:]
         return frames
 
     def request(self, tag: bytes, command: bytes) -> bytes:

@@ -145,7 +145,7 @@ class PluginServer:
     async def _acquire(self, *, fresh: bool = False, aside: bool = False) -> PeerConnection:
         pool = self._aside if aside else self._connections
         try:
-            if not pool.waiting:
+            if not pool.is_busy:
                 return await pool.acquire(fresh=fresh)
             async with asyncio.timeout(self._settings.event_timeout):
                 return await pool.acquire(fresh=fresh)
