@@ -115,7 +115,10 @@ def test_a_long_message_in_small_pieces(tmp_path: Path) -> None:
         await connection.finish(number)
 
     async def test() -> None:
-        async with server(tmp_path, "ProtoBuf:1") as peer, gateway(peer.section(event_timeout="20s")) as proxy:
+        async with (
+            server(tmp_path, "ProtoBuf:1") as peer,
+            gateway(peer.section(event_timeout="20s")) as proxy,
+        ):
             peer.on_event = write
             assert (await ask(proxy, "/a/x", "POST", body=b"text")).body == body
 
