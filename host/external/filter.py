@@ -90,13 +90,18 @@ class RequestFilter(ExternalFilter):
 
 
 class ResponseFilter(ExternalFilter):
-    """Has `response` done with each response, in a task that is cancelled when the exchange ends before it."""
+    """Has `response` done with each response, in a task that is cancelled when the exchange ends before it.
+
+    A 101 (Switching Protocols) goes by: what follows it is no content, and never ends.
+    """
 
     async def response(self, message: HeldMessage) -> None:
         """Do what is to be done with a response; to be overridden."""
 
     def on_response_headers(self, context: FilterContext, end_of_stream: bool) -> Action | None:
         """Hold the response and have the work done."""
+        if context.response_headers.get(b":status") == b"101":
+            return None
         return _begin(self, context, RESPONSE, end_of_stream, self.response)
 
     def on_response_body(self, context: FilterContext, end_of_stream: bool) -> Action | None:

@@ -40,6 +40,8 @@ class HeldMessage:
         One that is too long for the filter is answered (413, 502): this then does not return.
         """
         await self._all_of_it()
+        if self.done:  # the stream may carry another exchange by now
+            raise Gone
         return self.context.request_body if self._side == REQUEST else self.context.response_body
 
     def replace_body(self, data: bytes) -> None:

@@ -11,8 +11,10 @@ import pytest
 from host import Action, FilterContext, PythonFilter
 from host.errors import PluginTrap
 from host.external.filter import RequestFilter, ResponseFilter
-from host.external.message import HeldMessage
+from host.external.message import Gone, HeldMessage
 from host.testing import ChainHost, HostedStream, Message
+from tests.http.test_upgrade import ASK, SWITCH
+from tests.http.wire import Wire, status_of
 from tests.plugin.guests import GET, OK, POST, answer, send
 
 Work = Callable[[HeldMessage], Awaitable[None]]
@@ -377,5 +379,56 @@ def test_a_second_of_failures_is_told_in_one_line(caplog: pytest.LogCaptureFixtu
             while len(caplog.records) < 2:  # noqa: ASYNC110 -- a log record sets no event
                 await asyncio.sleep(0.01)
             assert caplog.records[1].message == "4 further failures within a second"
+
+    run(test())
+
+
+def test_a_body_that_came_is_nobodys_when_the_message_is_done() -> None:
+    """What waits runs a turn later: the stream may carry the connection's next request by then."""
+
+    async def test() -> None:
+        seen: list[HeldMessage] = []
+        gate = asyncio.Event()
+
+        async def work(message: HeldMessage) -> None:
+            seen.append(message)
+            await gate.wait()
+
+        with ChainHost([Both("request", work)]) as host, host.http_stream() as stream:
+            stream.request_headers(POST, end_of_stream=False)
+            await settle()
+            reading = asyncio.ensure_future(seen[0].body())
+            await settle()
+            stream.request_body(b"one", end_of_stream=True)
+            seen[0].done = True
+            with pytest.raises(Gone):
+                await reading
+            gate.set()
+
+    run(test())
+
+
+def test_a_change_of_protocols_is_no_message() -> None:
+    """What follows a 101 never ends: whoever asks for it as a body would hold up the client for ever."""
+
+    async def test() -> None:
+        bodies = []
+
+        async def work(message: HeldMessage) -> None:
+            bodies.append(await message.body())
+
+        wire = Wire(filters=(Both("response", work),))
+        client = wire.client()
+        client.send(ASK)
+        await settle()
+        node = wire.accept()
+        node.send(SWITCH)
+        await settle()
+        assert status_of(client.received()) == 101
+        client.send(b"frame")
+        assert node.received().endswith(b"frame")
+        assert bodies == []
+        client.end()
+        node.end()
 
     run(test())

@@ -7,7 +7,6 @@ import time
 from typing import Any
 
 from abi.types import Action
-from host.external.kong.errors import PluginServerError
 from host.external.kong.filter import Use
 from host.external.kong.pdk.errors import PdkError
 from host.filters.connection import ConnectionContext, ConnectionFilter
@@ -52,6 +51,7 @@ class HeldConnection:
     """A connection that waits, in the place of a message. `is_refused`: a plugin has ended it."""
 
     end_of_stream = True
+    done = False  # one connection is never another
 
     def __init__(self) -> None:
         self.is_refused = False
@@ -90,7 +90,7 @@ class PrereadFilter(ConnectionFilter):
         held = HeldConnection()
         try:
             await self.use.handle("preread", ConnectionView(context), held)
-        except PluginServerError as error:
+        except Exception as error:  # whatever it is: nobody else would let the connection go
             self.use.failed(error)
             held.is_refused = True
         if held.is_refused:

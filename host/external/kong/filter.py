@@ -145,12 +145,12 @@ class Heads(KongFilter):
 
 
 class Responses(KongFilter, ResponseFilter):
-    """The response phase: for what a service answers, as in Kong, and not for what changes protocols."""
+    """The response phase: for what a service answers, as in Kong."""
 
     def on_response_headers(self, context: FilterContext, end_of_stream: bool) -> Action | None:
         """Hold the response, if it is one for plugins."""
         take_head(context)
-        if context.is_local_response or context.response_headers.get(b":status") == b"101":
+        if context.is_local_response:
             return None
         return super().on_response_headers(context, end_of_stream)
 
@@ -164,9 +164,9 @@ class Logs(KongFilter):
 
     def on_log(self, context: FilterContext, end_of_stream: bool) -> Action | None:
         """The exchange has ended."""
-        State.of(context).session = session_of(
-            context
-        )  # before the copy, so that plugins of one exchange share it
+        state = State.of(context)  # before the copy, so that plugins of one exchange share it
+        state.session = session_of(context)
+        state.raw_body = None  # which none of them can read any more
         if not self.use.background.start(self._log(Snapshot(context, VARIABLES))):
             self.use.failed(PluginServerError("too slow: events of the log phase are dropped"))
         return None

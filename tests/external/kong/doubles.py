@@ -62,6 +62,7 @@ class Message:
         self.end_of_stream = not body
         self.content = body
         self.replaced: bytes | None = None
+        self.done = False
         self.answers: list[tuple[int, list[tuple[bytes, bytes]], bytes]] = []
 
     async def body(self) -> bytes:

@@ -446,3 +446,13 @@ def test_memory_is_this_workers() -> None:
     """There is no Lua: its place is taken by what this process holds."""
     found = event().call("kong.node.get_memory_stats", [])
     assert found["workers_lua_vms"][0]["http_allocated_gc"] > 1_000_000
+
+
+def test_a_call_that_comes_behind_the_end_of_its_exchange_changes_nothing() -> None:
+    """The stream may carry the connection's next request by then: what the plugin sets would be set in that one."""
+    message, view = Message(), View()
+    call = event(view=view, message=message).call
+    message.done = True
+    with pytest.raises(PdkError, match="exchange is over"):
+        call("kong.service.request.set_header", ["x-a", "1"])
+    assert view.request_headers.get(b"x-a") is None

@@ -57,6 +57,8 @@ class PdkEvent:
         if self.phase not in method.phases:
             phases = ", ".join(sorted(method.phases))
             raise PdkError(f"function cannot be called in {self.phase} phase (only in: {phases})")
+        if self.message is not None and self.message.done:
+            raise PdkError("the exchange is over")
         missing = method.arity - len(arguments)
         try:
             if missing >= 0:

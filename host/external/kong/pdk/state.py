@@ -41,9 +41,13 @@ class View(Protocol):
 
 
 class Held(Protocol):
-    """What a plugin may wait for and answer: a held message, or a connection that waits."""
+    """What a plugin may wait for and answer: a held message, or a connection that waits.
+
+    `done`: it has been let go, or has ended, and what it was of may be something else by now.
+    """
 
     end_of_stream: bool
+    done: bool
 
     async def body(self) -> bytes:
         """The whole body."""
