@@ -106,12 +106,19 @@ static uint32_t blocked(const sw_stream *stream, int side) {
     return 0;
 }
 
+/* 101 (Switching Protocols): what follows is no body, and none of it comes here. */
+static bool switches_protocols(sw_stream *stream) {
+    size_t length;
+    const char *status = sw_headers_get(sw_headers_of(stream, SW_RESPONSE), ":status", 7, &length);
+    return status && length == 3 && !memcmp(status, "101", 3);
+}
+
 static void announce(sw_stream *stream, int side) {
     sw_side *state = &stream->side[side];
     if (!state->head_passed) return;
     if (!state->head_out) {
         bool hold = side == SW_RESPONSE && stream->chain->hold_response_head;
-        if (hold && !state->end_passed && !state->out.length) return;
+        if (hold && !state->end_passed && !state->out.length && !switches_protocols(stream)) return;
         state->head_out = true;
         stream->flags |= SW_SIDE_FLAG(side, SW_REQUEST_HEAD);
     }

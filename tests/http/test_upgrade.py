@@ -153,3 +153,20 @@ def test_a_filter_may_answer_instead_of_the_101() -> None:
     judges.context.respond(403, body=b"no")
     assert status_of(client.received()) == 403
     assert node.transport.closed
+
+
+class Reads(PythonFilter):
+    """Takes bodies."""
+
+    def on_response_body(self, context: FilterContext, end_of_stream: bool) -> None:
+        """None comes."""
+        raise AssertionError("what follows a 101 is no body")
+
+
+def test_a_filter_that_takes_bodies_does_not_hold_up_the_101() -> None:
+    """Other heads wait for the first bytes that it lets go; here none will ever come to it."""
+    client, node = tunnel(Wire(filters=(Reads(),)), b"first")
+    node.send(b"second")
+    assert client.received() == b"second"
+    client.send(b"third")
+    assert node.received() == b"third"
