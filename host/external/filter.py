@@ -90,9 +90,10 @@ class RequestFilter(ExternalFilter):
 
 
 class ResponseFilter(ExternalFilter):
-    """Has `response` done with each response, in a task that is cancelled when the exchange ends before it.
+    """Has `response` done with each upstream's response, in a task that is cancelled when the exchange ends before it.
 
-    A 101 (Switching Protocols) goes by: what follows it is no content, and never ends.
+    What the gateway or a filter answers goes by, and so does a 101 (Switching Protocols): what follows it is no content,
+    and never ends.
     """
 
     async def response(self, message: HeldMessage) -> None:
@@ -100,7 +101,7 @@ class ResponseFilter(ExternalFilter):
 
     def on_response_headers(self, context: FilterContext, end_of_stream: bool) -> Action | None:
         """Hold the response and have the work done."""
-        if context.response_headers.get(b":status") == b"101":
+        if context.is_local_response or context.response_headers.get(b":status") == b"101":
             return None
         return _begin(self, context, RESPONSE, end_of_stream, self.response)
 

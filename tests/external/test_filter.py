@@ -432,3 +432,26 @@ def test_a_change_of_protocols_is_no_message() -> None:
         node.end()
 
     run(test())
+
+
+def test_what_was_answered_here_is_no_upstreams_response() -> None:
+    """As in APISIX, Kong and Tyk: an answer of the gateway's own, or of a plugin, is not given to others to judge."""
+
+    class Answers(PythonFilter):
+        def on_request_headers(self, context: FilterContext, end_of_stream: bool) -> Action:
+            context.respond(403, [], b"no")
+            return Action.PAUSE
+
+    async def test() -> None:
+        seen = []
+
+        async def work(message: HeldMessage) -> None:
+            seen.append(message)
+
+        with ChainHost([Both("response", work), Answers()]) as host, host.http_stream() as stream:
+            send(stream)
+            await settle()
+            assert stream.to_client.body == b"no"
+            assert seen == []
+
+    run(test())

@@ -95,13 +95,7 @@ class RunnerRequestFilter(RunnerFilter, RequestFilter):
 
 
 class RunnerResponseFilter(RunnerFilter, ResponseFilter):
-    """Has upstreams' responses judged. What the gateway or a plugin answers is none."""
-
-    def on_response_headers(self, context: FilterContext, end_of_stream: bool) -> Action | None:
-        """Have the work done."""
-        if context.is_local_response:
-            return None
-        return super().on_response_headers(context, end_of_stream)
+    """Has upstreams' responses judged."""
 
     async def response(self, message: HeldMessage) -> None:
         """Ask the runner, and do as it says. Raises HostErrors, and FrameError for what cannot be done."""

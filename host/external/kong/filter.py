@@ -150,8 +150,6 @@ class Responses(KongFilter, ResponseFilter):
     def on_response_headers(self, context: FilterContext, end_of_stream: bool) -> Action | None:
         """Hold the response, if it is one for plugins."""
         take_head(context)
-        if context.is_local_response:
-            return None
         return super().on_response_headers(context, end_of_stream)
 
     async def response(self, message: HeldMessage) -> None:
