@@ -323,6 +323,8 @@ async def _raw(own: Any) -> bytes:
         ("application/json", b"[" * 100000),
         ("text/plain", b"x"),
         ("multipart/form-data", b"x"),
+        ("multipart/form-data; boundary=x", b"x"),
+        ("multipart/form-data; boundary=x", b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n'),
     ],
 )
 def test_bodies_that_are_no_tables(content_type: str, body: bytes) -> None:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
-from email.parser import BytesParser
-from email.policy import HTTP
 from typing import Any, Final
 from urllib.parse import unquote_plus
 
 from host.external.kong.pdk.addresses import comes_trusted
 from host.external.kong.pdk.errors import PdkError
+from host.external.kong.pdk.multipart import parts_of
 from host.external.kong.pdk.registry import (
     ANY,
     BODY,
@@ -22,6 +22,7 @@ from host.external.kong.pdk.registry import (
 )
 from host.external.kong.pdk.state import Event, View
 
+_ARGUMENT: Final = re.compile("[^&]+")
 _UNRESERVED: Final = re.compile(r"%([0-9A-Fa-f]{2})")
 
 
@@ -65,10 +66,8 @@ def normalized(path: str) -> str:
 def arguments_of(query: str, most: int) -> dict[str, Any]:
     """The arguments of a query or form: text, True without `=`, or a list of them where a name is repeated."""
     values: dict[str, Any] = {}
-    for count, part in enumerate(filter(None, query.split("&"))):
-        if count >= most:
-            break
-        name, equals, value = part.partition("=")
+    for part in itertools.islice(_ARGUMENT.finditer(query), most):
+        name, equals, value = part[0].partition("=")
         add(
             values,
             unquote_plus(name, errors="surrogateescape"),
@@ -297,17 +296,12 @@ def parsed(body: bytes, content_type: str, most: int) -> Any:
         except (ValueError, RecursionError):
             raise PdkError("invalid json body") from None
     if kind == "multipart/form-data":
-        message = BytesParser(policy=HTTP).parsebytes(
-            b"Content-Type: " + encoded(content_type) + b"\r\n\r\n" + body
-        )
-        if not message.is_multipart():
-            raise PdkError("invalid multipart body")
         values: dict[str, Any] = {}
-        for part in list(message.iter_parts())[:most]:
-            name = part.get_param("name", header="content-disposition")
-            content = part.get_payload(decode=True)
-            if isinstance(name, str) and isinstance(content, bytes):
-                add(values, name, content.decode("utf-8", "surrogateescape"))
+        try:
+            for name, content in itertools.islice(parts_of(body, content_type), most):
+                add(values, decoded(name) or "", decoded(content))
+        except ValueError:
+            raise PdkError("invalid multipart body") from None
         return values
     raise PdkError(f"unsupported content type '{content_type:.100}'")
 
