@@ -90,7 +90,7 @@ class RequestFilter(ExternalFilter):
 
 
 class ResponseFilter(ExternalFilter):
-    """Has `response` done with each upstream's response, in a task that is cancelled when the exchange ends before it.
+    """Has `response` done with each upstream's response, in a task that is cancelled when the exchange ends before.
 
     What the gateway or a filter answers goes by, and so does a 101 (Switching Protocols): what follows it is no content,
     and never ends.

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 
+from host.external.kong.pdk.errors import PdkError
 from host.external.kong.pdk.multipart import parts_of
 from host.external.kong.pdk.request import parsed
 
@@ -43,7 +46,5 @@ def test_parts_are_told_by_their_names(body: str, found: list[tuple[str, str]]) 
 )
 def test_what_a_client_sends_does_not_hold_up_the_loop(body: bytes) -> None:
     """A parser of mail takes 4 to 71 seconds for the first three."""
-    try:
+    with contextlib.suppress(PdkError):
         assert len(parsed(body, "multipart/form-data; boundary=b", 100)) <= 100
-    except Exception as error:
-        assert str(error) == "invalid multipart body"

@@ -17,7 +17,6 @@ from host.external.kong.pdk.registry import (
     a_maximum,
     a_string,
     decoded,
-    encoded,
     method,
 )
 from host.external.kong.pdk.state import Event, View
