@@ -50,12 +50,16 @@ class ExternalFilter(PythonFilter):
 
     def failed(self, message: HeldMessage, error: Exception) -> None:
         """Meet a failure of `request` or `response`: by 503, or by what the error hints at."""
-        if self._complaints is None:
-            self._complaints = Complaints(self.name, logger)
-        self._complaints.tell(f"{self.name}: {reason_of(error)}")
+        self.complain(error)
         status = error.status_hint if isinstance(error, HostError) and error.status_hint else 503
         text = b'{"error_msg":"%d A plugin of this route failed"}\n' % status
         message.respond(status, JSON, text, "external_plugin_failed")
+
+    def complain(self, error: Exception) -> None:
+        """Tell of a failure in the log, once a second."""
+        if self._complaints is None:
+            self._complaints = Complaints(self.name, logger)
+        self._complaints.tell(f"{self.name}: {reason_of(error)}")
 
     def on_delete(self, context: FilterContext, end_of_stream: bool) -> None:
         """The exchange has ended: so does the work on it."""
@@ -92,8 +96,8 @@ class RequestFilter(ExternalFilter):
 class ResponseFilter(ExternalFilter):
     """Has `response` done with each upstream's response, in a task that is cancelled when the exchange ends before.
 
-    What the gateway or a filter answers goes by, and so does a 101 (Switching Protocols): what follows it is no content,
-    and never ends.
+    What the gateway or a filter answers goes by, and so does a 101 (Switching Protocols): what follows it is no
+    content, and never ends.
     """
 
     async def response(self, message: HeldMessage) -> None:

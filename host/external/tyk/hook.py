@@ -8,9 +8,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any, Final
 
-from abi.types import Action
 from host.config.tyk_values import TykHook
-from host.external.filter import RequestFilter, ResponseFilter, logger, reason_of
+from host.external.filter import RequestFilter, ResponseFilter
 from host.external.message import HeldMessage
 from host.external.session import session_of, set_session
 from host.external.tyk.answers import refuse
@@ -22,7 +21,6 @@ from host.external.tyk.exchange import (
     told_session,
 )
 from host.external.tyk.messages import HookType
-from host.filters.python import FilterContext
 
 _TYPES: Final = {
     "pre": HookType.PRE,
@@ -57,7 +55,7 @@ class HookCall(ABC):
         known: dict[str, Any] = {
             "hook_type": self.type,
             "hook_name": plugin.hook_name,
-            "spec": self._spec,
+            "spec": {**self._spec},  # a function may change what it is given
             **told,
         }
         if self.type not in _WITHOUT_SESSION and (session := session_of(message.context)) is not None:
@@ -125,7 +123,7 @@ class RequestHook(RequestFilter):
 
     def failed(self, message: HeldMessage, error: Exception) -> None:
         """A hook that cannot be done lets nobody pass."""
-        logger.error("%s: %s", self.name, reason_of(error), extra={"fields": {"plugin": self.name}})
+        self.complain(error)
         if message.done:
             return
         if self._is_auth and isinstance(error, HookError):
@@ -143,10 +141,6 @@ class ResponseHook(ResponseFilter):
         self._call = call
         self.name = call.plugin.name
 
-    def on_response_headers(self, context: FilterContext, end_of_stream: bool) -> Action | None:
-        """Pass by what was answered here: in Tyk, hooks on responses see those of the upstream."""
-        return None if context.is_local_response else super().on_response_headers(context, end_of_stream)
-
     async def response(self, message: HeldMessage) -> None:
         """Have it done, and make the response what it returns."""
         only_raw = self._call.plugin.raw_body_only
@@ -163,7 +157,7 @@ class ResponseHook(ResponseFilter):
 
     def failed(self, message: HeldMessage, error: Exception) -> None:
         """The client does not get what the hook has not seen."""
-        logger.error("%s: %s", self.name, reason_of(error), extra={"fields": {"plugin": self.name}})
+        self.complain(error)
         if not message.done:
             refuse(message.context, 500, "Middleware error", "tyk_hook_failed")
             message.done = True

@@ -1,7 +1,7 @@
 """multipart/form-data (RFC 7578, RFC 2046 5.1.1), as far as a form has it: names and contents.
 
-Not the standard library's parser of mail: it takes a minute for the 16 MiB that a client may send, and holds up the loop
-for as long.
+Not the standard library's parser of mail: it takes a minute for the 16 MiB that a client may send, and holds up the
+loop for as long.
 """
 
 from __future__ import annotations
