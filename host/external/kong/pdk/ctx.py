@@ -1,12 +1,21 @@
-"""kong.ctx.shared: what plugins of one request leave for one another, of whatever kind they are."""
+"""kong.ctx.shared: what plugins of one request leave for one another, of whatever kind they are.
+
+Filters in Python have it as `context.shared`; Proxy-Wasm plugins as the property `kong.ctx.shared.KEY`, in JSON, where
+plugins that `sluiceway build` has made of Kong's keep it, too.
+"""
 
 from __future__ import annotations
 
+import json
 from typing import Any, Final
 
 from host.external.kong.pdk.errors import PdkError
 from host.external.kong.pdk.registry import a_string, method
-from host.external.kong.pdk.state import Event, is_reserved
+from host.external.kong.pdk.state import Event, View, is_reserved
+from host.filters.python import FilterContext
+
+_PATH: Final = b"kong\0ctx\0shared\0"
+_TEXTS: Final = "\0kong.ctx.shared"  # by key: the property's bytes when both were the same last
 
 MAX_KEYS: Final = 1000
 """Entries that one request may hold."""
@@ -31,7 +40,10 @@ def plain(value: Any) -> Any:
 def get(event: Event, key: Any) -> Any:
     """An entry, or None."""
     name = a_string(key, "key")
-    return None if is_reserved(name) else plain(event.view.shared.get(name))
+    if is_reserved(name):
+        return None
+    _read_property(event.view, name)
+    return plain(event.view.shared.get(name))
 
 
 @method("ctx.shared.set")
@@ -41,3 +53,32 @@ def set_(event: Event, key: Any, value: Any) -> None:
     if is_reserved(name):
         raise PdkError("the key is reserved")
     store(event.view.shared, name, value)
+    _write_property(event.view, name, value)
+
+
+def _read_property(view: View, name: str) -> None:
+    """Take over what a Proxy-Wasm plugin has set since; what is no JSON it has not set for this."""
+    if not isinstance(view, FilterContext):
+        return
+    text = view.get_property(_PATH + name.encode("utf-8", "replace"))
+    texts: dict[str, bytes] = view.shared.setdefault(_TEXTS, {})
+    if text is None or texts.get(name) == text:
+        return
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return
+    store(view.shared, name, value)
+    texts[name] = text
+
+
+def _write_property(view: View, name: str, value: Any) -> None:
+    """Let Proxy-Wasm plugins read it, if JSON can say it."""
+    if not isinstance(view, FilterContext):
+        return
+    try:
+        text = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+    except (TypeError, ValueError, RecursionError):
+        return
+    view.set_property(_PATH + name.encode("utf-8", "replace"), text)
+    view.shared.setdefault(_TEXTS, {})[name] = text
