@@ -12,7 +12,7 @@ import dataclasses
 import logging
 import os
 import socket
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -416,6 +416,13 @@ def check(config: Config, look: Callable[[Assembly], None] = lambda assembly: No
         async with Proxy(config) as proxy:
             assert proxy._assembly is not None
             look(proxy._assembly)
-            return proxy.problems
+            return [*proxy.problems, *_ended(proxy._processes)]
 
     return asyncio.run(run())
+
+
+def _ended(processes: Processes | None) -> Iterator[Problem]:
+    """Those that should run and have ended. One that is merely slow to come up is no problem."""
+    for name, process in processes.running.items() if processes is not None else ():
+        if process.failure and not process.is_up:
+            yield Problem("", None, f"process {name}", process.failure)

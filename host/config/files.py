@@ -65,7 +65,7 @@ def read(path: Path) -> Documents:
         return Documents(gateway, gateway)
     if companion is None:
         places = " or ".join(str(place) for place in _companion_places(path))
-        missing = f"holds no routes, and there is no {places} to hold them"
+        missing = f"holds no routes, and there is no {places} to hold them, nor deployment.admin to add them by"
         return Documents(gateway, Document(str(path), Node({}, 1), []), missing)
     text = read_text(companion, str(companion))
     if isinstance(text, Problem):

@@ -17,7 +17,7 @@ from pydantic_core import PydanticCustomError
 
 from host.config.apisix_plugins import APISIX_PLUGINS
 from host.config.document import Document, escape
-from host.config.kong.section import check_section, plugin_names
+from host.config.kong.section import check_section, plugin_names, section_of
 from host.config.runner_values import RUNNER_PLUGINS
 from host.config.schema.scalars import parse_id
 from host.errors import Problem
@@ -72,7 +72,7 @@ def check(gateway: Document, resources: Document) -> Iterator[Problem]:
     yield from _check_services(gateway, kinds)
     yield from _check_ids(resources)
     yield from _check_upstreams(resources)
-    yield from _check_uses(resources, kinds)
+    yield from _check_uses(gateway, resources, kinds)
     yield from _check_runner_uses(gateway, resources)
     yield from _check_streams(gateway, resources)
 
@@ -262,14 +262,15 @@ def _check_streams(gateway: Document, resources: Document) -> Iterator[Problem]:
                 yield resources.problem(("ssls", index), str(error))
 
 
-def _check_uses(resources: Document, kinds: dict[str, str]) -> Iterator[Problem]:
+def _check_uses(gateway: Document, resources: Document, kinds: dict[str, str]) -> Iterator[Problem]:
+    has_kong = bool(section_of(gateway))
     for key in LISTS:
         for index, entry in _entries(resources.root.value, key):
             uses = entry.get("plugins")
             for name, use in uses.items() if isinstance(uses, dict) else ():
                 place = (key, index, "plugins", name)
                 if name not in kinds:
-                    yield resources.problem(place, _unknown_plugin(name, kinds))
+                    yield resources.problem(place, _unknown_plugin(name, kinds, has_kong=has_kong))
                 elif isinstance(use, dict) and "config" in use and (reason := _misplaced(kinds[name], use)):
                     yield resources.problem((*place, "config"), reason)
                 elif (
@@ -323,12 +324,12 @@ def _check_runner_uses(gateway: Document, resources: Document) -> Iterator[Probl
                     yield resources.problem(place, f"needs a runner: {where}.cmd or {where}.path_for_test")
 
 
-def _unknown_plugin(name: str, kinds: dict[str, str]) -> str:
+def _unknown_plugin(name: str, kinds: dict[str, str], *, has_kong: bool = False) -> str:
     if name in APISIX_PLUGINS:
         return f"known to APISIX, not served by Sluiceway: plugin {name}"
     declared = sorted(own for own, kind in kinds.items() if kind != "ext-plugin")
     near = _nearest(name, kinds) or f"; declared: {', '.join(map(repr, declared[:10])) or 'none'}"
-    places = "wasm.plugins or python.plugins" + (" or kong.plugins" if "kong" in kinds.values() else "")
+    places = "wasm.plugins or python.plugins" + (" or kong.plugins" if has_kong else "")
     return f"no plugin of this name is declared under {places}{near}"
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import types
 import typing
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final, TypeVar
@@ -171,11 +171,15 @@ class _Check:
                 self.report(place, f"known to {who}, not served by Sluiceway: {key}")
                 return
         keys = [] if model is None else list(model.by_key())
-        nearest = difflib.get_close_matches(key, keys, n=1, cutoff=0.6)
-        if nearest:
-            self.report(place, f"unknown key; did you mean {nearest[0]!r}?")
-        else:
-            self.report(place, f"unknown key; expected one of: {', '.join(keys)}")
+        self.report(place, unknown_key(key, keys))
+
+
+def unknown_key(key: str, keys: Iterable[str]) -> str:
+    """Return what is said of a key that is none of these."""
+    nearest = difflib.get_close_matches(key, keys, n=1, cutoff=0.6)
+    if nearest:
+        return f"unknown key; did you mean {nearest[0]!r}?"
+    return f"unknown key; expected one of: {', '.join(keys)}"
 
 
 def known_keys(model: type[Strict] | None) -> tuple[tuple[str, frozenset[str]], ...]:

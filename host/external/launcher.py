@@ -70,13 +70,22 @@ def _become(order: dict[str, Any], launcher: int) -> NoReturn:
             os.chdir(folder)
         os.execvpe(command[0], command, order["environment"])
     except OSError as error:
-        named = error.filename or order["command"][0]
-        os.write(2, f"cannot run {named}: {error.strerror}\n".encode("utf-8", "replace"))
+        os.write(2, f"cannot run {_what_failed(order, error)}\n".encode("utf-8", "replace"))
         status = _NOT_FOUND if error.errno in (errno.ENOENT, errno.ENOTDIR) else _NOT_EXECUTABLE
     except ValueError as error:  # a NUL in an argument
         os.write(2, f"cannot run the command: {error}\n".encode("utf-8", "replace"))
     finally:
         os._exit(status)
+
+
+def _what_failed(order: dict[str, Any], error: OSError) -> str:
+    program = order["command"][0]
+    if order["folder"] and error.filename == order["folder"]:
+        return f"{program} in {order['folder']}: {error.strerror}"
+    if "/" not in program and error.errno == errno.ENOENT:  # which names the last place where it was looked for
+        return f"{program}: not found in PATH"
+    hint = "; its arguments are items of their own" if " " in program else ""
+    return f"{program}: {error.strerror}{hint}"
 
 
 def _attend(child: int, stop_timeout: float) -> int:

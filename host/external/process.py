@@ -32,6 +32,7 @@ _ACCEPTS = 1 << 16  # <linux/net.h>: __SO_ACCEPTCON
 
 class ManagedProcess:
     """`pid` is 0 while none runs. `generation` counts the starts. `last_lines` are the last that it wrote, over all.
+    `failure` says how it has ended last, empty before.
 
     `on_exit` are called with the exit status, negative for a signal, whenever it ends.
     """
@@ -48,6 +49,7 @@ class ManagedProcess:
         self.spec = spec
         self.generation = 0
         self.last_lines: deque[str] = deque(maxlen=KEPT_LINES)
+        self.failure = ""
         self.on_exit: list[Callable[[int], None]] = []
         self._now, self._sleep = now, sleep
         self._restarts = Restarts(spec.restart_pause)
@@ -185,13 +187,15 @@ class ManagedProcess:
 
     def _tell_end(self, status: int, pause: float) -> None:
         if status in CANNOT_RUN:
+            said = self.last_lines[-1] if self.last_lines else f"status {status}"
+            self.failure = f"cannot be run: {said}"
             if not self._was_unable:  # it will be no news in half a minute
                 self._was_unable = True
-                said = self.last_lines[-1] if self.last_lines else f"status {status}"
-                logger.error("cannot be run: %s; tried again each %g s", said, pause, extra=self._fields())
+                logger.error("%s; tried again each %g s", self.failure, pause, extra=self._fields())
             return
         self._was_unable = False
-        logger.error("ended (%s); next start in %.1f s", how(status), pause, extra=self._fields())
+        self.failure = f"ended ({how(status)})"
+        logger.error("%s; next start in %.1f s", self.failure, pause, extra=self._fields())
 
     def _fields(self) -> dict[str, dict[str, object]]:
         number = self.pid or self._last_pid

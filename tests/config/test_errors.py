@@ -512,7 +512,7 @@ def test_a_gateway_file_without_apisix_yaml_says_where_it_was_looked_for(folder:
         load(folder / "config.yaml")
     assert str(caught.value) == (
         f"{folder}/config.yaml: holds no routes, and there is no {folder}/apisix.yaml or {folder}/conf/apisix.yaml "
-        "to hold them"
+        "to hold them, nor deployment.admin to add them by"
     )
 
 

@@ -235,3 +235,15 @@ def test_a_closed_standard_error_costs_nothing_but_the_log(tmp_path: Path) -> No
         finally:
             process.kill()
             process.wait()
+
+
+def test_check_says_which_process_cannot_be_run(tmp_path: Path) -> None:
+    """Nothing else would: routes that ask a runner come up without it."""
+    path = tmp_path / "config.yaml"
+    path.write_text('ext-plugin: {cmd: ["/nowhere/runner run"]}\nroutes: []\n')
+    done = check(path)
+    assert done.returncode == 1
+    assert (
+        "process runner: cannot be run: cannot run /nowhere/runner run: No such file or directory; "
+        "its arguments are items of their own\n1 problem\n"
+    ) in done.stderr

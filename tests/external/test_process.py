@@ -203,7 +203,13 @@ def test_a_command_that_is_missing_is_told_once(caplog: pytest.LogCaptureFixture
     ("command", "folder", "said"),
     [
         (("/etc/passwd",), None, "cannot run /etc/passwd: Permission denied"),
-        ((sys.executable,), Path("/nowhere"), "cannot run /nowhere: No such file or directory"),
+        ((sys.executable,), Path("/nowhere"), f"cannot run {sys.executable} in /nowhere: No such file or directory"),
+        (("no-such-program-anywhere", "run"), None, "cannot run no-such-program-anywhere: not found in PATH"),
+        (
+            ("/nowhere/runner run",),
+            None,
+            "cannot run /nowhere/runner run: No such file or directory; its arguments are items of their own",
+        ),
         (("a\0b",), None, "cannot run the command: execve: embedded null character in path"),
     ],
 )

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from host.config.document import Document, Node, escape
 from host.config.schema.kong import SERVER_PROPERTY, Kong
+from host.config.validate import unknown_key
 from host.errors import Problem
 
 _PREFIX: Final = "KONG_"
@@ -72,8 +73,7 @@ def check_section(document: Document) -> Iterator[Problem]:
             continue
         match = SERVER_PROPERTY.fullmatch(key)
         if match is None:
-            known = ", ".join(Kong.model_fields)
-            yield document.problem(("kong", key), f"unknown key; expected one of: {known}")
+            yield document.problem(("kong", key), unknown_key(key, Kong.model_fields))
         elif match[1] not in servers:
             names = ", ".join(map(repr, servers.values())) or "none"
             message = f"is of server {match[1]!r}, which pluginserver_names does not have: {names}"

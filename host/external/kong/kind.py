@@ -121,8 +121,9 @@ class KongLoaded:
         self, plugins: Iterable[KongPlugin], found: Mapping[str, list[Found]], reasons: list[str]
     ) -> None:
         """Note which server has each plugin. `reasons`: why servers could not be asked."""
+        hints = reasons or [_hint(self._settings, found)]
         for plugin in plugins:
-            if (reason := _unfit(plugin.name, found.get(plugin.name, []), reasons)) is not None:
+            if (reason := _unfit(plugin.name, found.get(plugin.name, []), hints)) is not None:
                 self.failures.append(Failure(plugin, reason))
             else:
                 self._found[plugin.name] = found[plugin.name][0]
@@ -212,12 +213,17 @@ async def _ask(server: KongServer, within: float) -> Dump | str:
         return str(error)
 
 
+def _hint(settings: KongSettings, found: Iterable[str]) -> str:
+    """What may be wrong where every server could be asked."""
+    if not settings.servers:
+        return "none is configured: give pluginserver_names, or go_plugins_dir with go_pluginserver_exe"
+    return f"plugins they have: {', '.join(found) or 'none'}"
+
+
 def _unfit(name: str, found: list[Found], reasons: list[str]) -> str | None:
     """Why a plugin cannot be used; None where it can."""
     if not found:
-        if reasons:
-            return f"no plugin server has {name}; " + "; ".join(reasons)
-        return f"no plugin server has {name}"
+        return "; ".join((f"no plugin server has {name}", *reasons))
     if len(found) > 1:
         names = ", ".join(server.config.name for _, server in found)
         return f"plugin {name} is in several plugin servers: {names}"

@@ -27,7 +27,7 @@ async def query(server: KongServer, within: float) -> Dump:
     try:
         return await _dump(server, within)
     except DumpError as error:
-        raise DumpError(f"what `{server.query_command}` printed {error}") from None
+        raise DumpError(f"`{server.query_command}` {error}") from None
     except (OSError, TimeoutError) as error:
         reason = f"took over {within:g} s" if isinstance(error, TimeoutError) else str(error)
         raise DumpError(f"`{server.query_command}` {reason}") from None
@@ -46,7 +46,7 @@ class _Output(asyncio.SubprocessProtocol):
         """It has written this."""
         self.written[fd] += data
         if len(self.written[fd]) > MAX_OUTPUT and not self.ended.done():
-            self.ended.set_exception(DumpError(f"is more than {MAX_OUTPUT} bytes"))
+            self.ended.set_exception(DumpError(f"printed what is more than {MAX_OUTPUT} bytes"))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """It has ended, and so have its pipes."""
@@ -77,10 +77,10 @@ async def _dump(server: KongServer, within: float) -> Dump:
         await asyncio.wait([output.closed], timeout=_GRACE)
     said = bytes(output.written[2][-_ERROR_TEXT:]).decode("utf-8", "replace").strip()
     if status == _NOT_FOUND:
-        raise DumpError(f"is nothing: the command was not found ({said})")
+        raise DumpError(f"cannot be run: the command was not found ({said})")
     if status:
         raise DumpError(f"ended with status {status}: {said or 'it wrote nothing'}")
     try:
         return parse_dump(bytes(output.written[1]))
     except DumpError as error:
-        raise DumpError(f"{error}{'; it wrote: ' + said if said else ''}") from None
+        raise DumpError(f"printed what {error}{'; it wrote: ' + said if said else ''}") from None
