@@ -403,17 +403,19 @@ def http_settings(limits: HttpLimits) -> HttpSettings:
     )
 
 
-def check(config: Config, look: Callable[[Assembly], None] = lambda assembly: None) -> list[Problem]:
+def check(
+    config: Config, look: Callable[[Assembly], None] = lambda assembly: None, *, log: Log | None = None
+) -> list[Problem]:
     """Compile and start every plugin with every configuration, serve nobody, and return what does not work.
 
-    `look` is shown what was made of it.
+    `look` is shown what was made of it; `log` takes the lines of plugins, as for `Proxy`.
     """
     config = dataclasses.replace(
         config, listen=(), stream_listen=(), prometheus=None, access_log=None, admin=None
     )
 
     async def run() -> list[Problem]:
-        async with Proxy(config) as proxy:
+        async with Proxy(config, log=log) as proxy:
             assert proxy._assembly is not None
             look(proxy._assembly)
             return [*proxy.problems, *_ended(proxy._processes)]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import logging
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,7 +26,8 @@ def add_to(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
         "check",
         help="say what is wrong with a configuration, without serving it",
         description="Validate CONFIG, then compile and start every plugin with each configuration it is given. "
-        "Every problem is a line FILE:LINE: PATH: MESSAGE on standard error.",
+        "Every problem is a line FILE:LINE: PATH: MESSAGE on standard error; before them stands what plugins and "
+        "the processes beside them logged, warnings and worse.",
         epilog="example:\n  sluiceway check config.yaml && systemctl reload sluiceway",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -39,10 +42,18 @@ def add_to(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
 def _check(options: argparse.Namespace) -> int:
     found, _, _ = begin(options.config)  # with what the Admin API was told, where that is kept
     # Only now: a configuration that cannot be read needs no engine.
+    from host import log as logs
     from host import proxy
 
+    found = dataclasses.replace(found, log=dataclasses.replace(found.log, level="warning"))
+    log = logs.setup(found.log.level, found.log.format)
+    # What a gateway that starts logs of its problems is printed below.
+    logging.getLogger("sluiceway").addFilter(lambda record: record.levelno < logging.ERROR)
     chains: list[str] = []
-    problems = proxy.check(found, lambda assembly: chains.extend(_chains(assembly)))
+    try:
+        problems = proxy.check(found, lambda assembly: chains.extend(_chains(assembly)), log=log)
+    finally:
+        log.flush()
     if options.chains:
         print("\n".join(chains))
     if problems:

@@ -5,8 +5,10 @@ All that is wrong is gathered before anything is raised. Importing this module c
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 from host.config.document import Document, Node
@@ -19,10 +21,19 @@ from host.config.resolve import resolve, trusted_of
 from host.config.resolve_admin import admin, check_admin
 from host.config.resolve_plugins import PlaceOf
 from host.config.schema import Gateway, Resources, Whole
+from host.config.sources import source_of
 from host.config.text import read_text
 from host.config.tyk.apis import TykApis
 from host.config.validate import Validated, validate
 from host.errors import ConfigError, Problem
+
+FOREIGN: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "kong": "is a declarative file of Kong: name it under kong.declarative_config in a config.yaml",
+        "tyk": "is an API definition of Tyk: name it under tyk.apis in a config.yaml",
+    }
+)
+"""What is said of a file that is served, but not by itself, by whose it is."""
 
 END_MARK: Final = "#END"
 
@@ -53,6 +64,8 @@ def read(path: Path) -> Documents:
     if isinstance(text, Problem):
         raise ConfigError([text])
     gateway = parse(text, str(path))
+    if (foreign := FOREIGN.get(source_of(gateway.root.value))) is not None:
+        raise ConfigError([Problem(str(path), None, "", foreign)])
     with_environment(gateway)
     companion = _companion(path)
     own = _resource_key(gateway)
@@ -65,7 +78,9 @@ def read(path: Path) -> Documents:
         return Documents(gateway, gateway)
     if companion is None:
         places = " or ".join(str(place) for place in _companion_places(path))
-        missing = f"holds no routes, and there is no {places} to hold them, nor deployment.admin to add them by"
+        missing = (
+            f"holds no routes, and there is no {places} to hold them, nor deployment.admin to add them by"
+        )
         return Documents(gateway, Document(str(path), Node({}, 1), []), missing)
     text = read_text(companion, str(companion))
     if isinstance(text, Problem):

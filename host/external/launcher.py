@@ -82,7 +82,9 @@ def _what_failed(order: dict[str, Any], error: OSError) -> str:
     program = order["command"][0]
     if order["folder"] and error.filename == order["folder"]:
         return f"{program} in {order['folder']}: {error.strerror}"
-    if "/" not in program and error.errno == errno.ENOENT:  # which names the last place where it was looked for
+    if (
+        "/" not in program and error.errno == errno.ENOENT
+    ):  # which names the last place where it was looked for
         return f"{program}: not found in PATH"
     hint = "; its arguments are items of their own" if " " in program else ""
     return f"{program}: {error.strerror}{hint}"

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
 
+from host.config.document import escape
 from host.config.process_values import ProcessSpec
 from host.external.child import Child, launch
 from host.external.environment import environment_of
@@ -27,6 +28,7 @@ KEPT_LINES: Final = 20
 
 _LOOK_AGAIN, _LOOK_SELDOM = 0.02, 1.0  # seconds: at first, and in the end
 _TELL_DROPPED = 1.0
+_SAID = 300  # characters of a line of its output in a message about it
 _ACCEPTS = 1 << 16  # <linux/net.h>: __SO_ACCEPTCON
 
 
@@ -186,16 +188,16 @@ class ManagedProcess:
             logger.log(level_of(line), "%s", line, extra=self._fields())
 
     def _tell_end(self, status: int, pause: float) -> None:
+        said = escape(self.last_lines[-1], _SAID) if self.last_lines else "nothing"
         if status in CANNOT_RUN:
-            said = self.last_lines[-1] if self.last_lines else f"status {status}"
             self.failure = f"cannot be run: {said}"
             if not self._was_unable:  # it will be no news in half a minute
                 self._was_unable = True
                 logger.error("%s; tried again each %g s", self.failure, pause, extra=self._fields())
             return
         self._was_unable = False
-        self.failure = f"ended ({how(status)})"
-        logger.error("%s; next start in %.1f s", self.failure, pause, extra=self._fields())
+        self.failure = f"ended ({how(status)}); the last that it wrote: {said}"
+        logger.error("ended (%s); next start in %.1f s", how(status), pause, extra=self._fields())
 
     def _fields(self) -> dict[str, dict[str, object]]:
         number = self.pid or self._last_pid

@@ -139,7 +139,7 @@ class Processes:
             await old.stop()
         self._running[key] = process = ManagedProcess(spec, self._metrics)
         process.start()
-        if not await process.wait_until_up(spec.start_timeout):
+        if not await process.wait_until_up(spec.start_timeout) and not process.failure:
             fields = {"fields": {"process": spec.name}}
             text = "not up after %g s: requests wait for it or fail"
             logger.warning(text, spec.start_timeout, extra=fields)

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from host import config
 from host.cli import main
-from host.config.migration.migrate import source_of
 from host.config.migration.writing import to_yaml
 from host.config.parse import parse
+from host.config.sources import source_of
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -540,3 +540,24 @@ def test_a_missing_file_is_one_problem(folder: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load(folder / "no.yaml")
     assert str(caught.value) == f"{folder}/no.yaml: cannot be read: No such file or directory"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            '{"api_id": "a", "proxy": {}}',
+            "is an API definition of Tyk: name it under tyk.apis in a config.yaml",
+        ),
+        (
+            '_format_version: "3.0"\nservices: []\n',
+            "is a declarative file of Kong: name it under kong.declarative_config in a config.yaml",
+        ),
+    ],
+)
+def test_a_file_that_another_names_says_where(folder: Path, text: str, said: str) -> None:
+    """Instead of a line for each of its keys."""
+    (folder / "own").write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        load(folder / "own")
+    assert str(caught.value) == f"{folder}/own: {said}"

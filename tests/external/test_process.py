@@ -203,7 +203,11 @@ def test_a_command_that_is_missing_is_told_once(caplog: pytest.LogCaptureFixture
     ("command", "folder", "said"),
     [
         (("/etc/passwd",), None, "cannot run /etc/passwd: Permission denied"),
-        ((sys.executable,), Path("/nowhere"), f"cannot run {sys.executable} in /nowhere: No such file or directory"),
+        (
+            (sys.executable,),
+            Path("/nowhere"),
+            f"cannot run {sys.executable} in /nowhere: No such file or directory",
+        ),
         (("no-such-program-anywhere", "run"), None, "cannot run no-such-program-anywhere: not found in PATH"),
         (
             ("/nowhere/runner run",),

@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal
 
 from host.config.migration.apisix import migrate_apisix
 from host.config.migration.kong import migrate_kong
 from host.config.migration.result import Migration
 from host.config.migration.tyk import migrate_tyk
 from host.config.parse import parse
+from host.config.sources import Source, source_of
 from host.config.text import read_text
 from host.errors import ConfigError, Problem
-
-Source = Literal["apisix", "kong", "tyk"]
 
 _WAYS: Mapping[str, Callable[[Path], Migration]] = MappingProxyType(
     {"apisix": migrate_apisix, "kong": migrate_kong, "tyk": migrate_tyk}
@@ -33,14 +31,3 @@ def migrate(path: Path, source: Source | None = None) -> Migration:
             raise ConfigError([text])
         source = source_of(parse(text, str(path)).root.value)
     return _WAYS[source](path)
-
-
-def source_of(value: object) -> Source:
-    """Return whose configuration a file's value is, by the keys that each has."""
-    if isinstance(value, dict):
-        if "_format_version" in value:
-            return "kong"
-        proxy = value.get("proxy")
-        if "api_id" in value or (isinstance(proxy, dict) and "listen_path" in proxy):
-            return "tyk"
-    return "apisix"
