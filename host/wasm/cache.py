@@ -21,6 +21,8 @@ from host.wasm.engine import compile_key, engine
 
 log = logging.getLogger("sluiceway.cache")
 
+_LARGE = 2_000_000  # bytes of a module whose compilation is worth a line: somebody waits for it
+
 
 def default_folder() -> Path:
     """Return `$SLUICEWAY_CACHE`, else `sluiceway/modules` in the user's cache folder (XDG Base Directory)."""
@@ -46,6 +48,8 @@ class ModuleCache:
         usable = self._is_usable()
         if usable and (module := self._load(key, its_engine)) is not None:
             return module
+        if len(wasm) >= _LARGE:
+            log.info("compiling a module of %.1f MB: this takes some seconds, once", len(wasm) / 1e6)
         module = wasmtime.Module(its_engine, wasm)
         if usable:
             self._save(key, module)
