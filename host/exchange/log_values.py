@@ -257,6 +257,9 @@ _OF_THE_GATEWAY: Final[dict[str, Source]] = {
 _SOURCES: Final = _OF_THE_EXCHANGE | _OF_THE_GATEWAY
 
 
+_LONGEST_NAME: Final = 256
+
+
 @functools.lru_cache(maxsize=1024)  # names come from plugins
 def _source(name: str) -> Source | None:
     try:
@@ -267,7 +270,7 @@ def _source(name: str) -> Source | None:
 
 def value_of(name: str, record: Record, stream: HttpStream) -> bytes | None:
     """Return the value of the variable of this name, None for one that is unknown or missing."""
-    source = _source(name)
+    source = _source(name) if len(name) <= _LONGEST_NAME else None
     return source(record, stream) if source is not None else None
 
 

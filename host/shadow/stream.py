@@ -21,6 +21,7 @@ from host.stream import (
 )
 
 _MOST_HELD = 1 << 20  # bytes of a response that waits for the shadow to be done with the request
+_PART = 256  # bytes that each part of it takes beside
 
 
 class ShadowStream(HttpStream):
@@ -78,7 +79,7 @@ class ShadowStream(HttpStream):
             return
         if not self.has_let_request_go:
             self._held.append((fields, data, end, trailers))
-            self._held_bytes += len(data)
+            self._held_bytes += len(data) + _PART
             if self._held_bytes > _MOST_HELD:
                 self.close()
             return

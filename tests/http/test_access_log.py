@@ -10,7 +10,10 @@ import pytest
 
 from host import FilterContext, PythonFilter
 from host.exchange import AccessLog
+from host.exchange.log_values import _source, value_of
+from host.exchange.record import Record
 from host.log.format import DEFAULT
+from host.stream import HttpStream
 from host.upstream.balancer import Node
 from tests.http.wire import Wire
 
@@ -273,3 +276,10 @@ def test_requests_of_a_connection_do_not_mix() -> None:
     node.send(OK)
     node.send(OK.replace(b"200", b"404"))
     assert lines == ["/1 200 200 1", "/2 404 404 2"]
+
+
+def test_a_variable_with_an_endless_name_is_none_and_is_not_kept() -> None:
+    """Names come from plugins of others, and known ones are remembered: a thousand of 16 MB would not be missed."""
+    kept = _source.cache_info().currsize
+    assert value_of("http_" + "a" * 300, Record(None), HttpStream()) is None
+    assert _source.cache_info().currsize == kept
