@@ -17,11 +17,31 @@ from abi.leb128 import encode_unsigned
 Value = int | bytes
 
 _VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
+_BYTE = tuple(bytes((number,)) for number in range(128))
+_UINT64 = (1 << 64) - 1
 _FIXED = {_FIXED64: 8, _FIXED32: 4}
 
 
 class ProtobufError(ValueError):
     """Bytes that are no message."""
+
+
+def varint(number: int) -> bytes:
+    """Return a whole number; a negative one takes ten bytes, as int32 and int64 have it."""
+    return _BYTE[number] if 0 <= number < 128 else encode_unsigned(number & _UINT64)
+
+
+def delimited(tag: bytes, data: bytes) -> bytes:
+    """Return a field of bytes: its tag, its length, itself."""
+    length = len(data)
+    return tag + (_BYTE[length] if length < 128 else encode_unsigned(length)) + data
+
+
+def signed(value: Any) -> int:
+    """Return a number that was read as unsigned as int32 and int64 have it. Raises ProtobufError for bytes."""
+    if not isinstance(value, int):
+        raise ProtobufError("bytes where a number is expected")
+    return value - (1 << 64) if value >> 63 else value
 
 
 def decode_message(data: bytes) -> dict[int, Value]:
@@ -78,7 +98,7 @@ def to_double(value: int | float) -> float:
 
 
 def _delimited(number: int, data: bytes) -> bytes:
-    return encode_unsigned(number << 3 | _LENGTH) + encode_unsigned(len(data)) + data
+    return delimited(encode_unsigned(number << 3 | _LENGTH), data)
 
 
 def iterate_fields(data: bytes) -> Iterator[tuple[int, Value]]:
@@ -115,5 +135,5 @@ def _read_varint(data: bytes, at: int) -> tuple[int, int]:
         value |= (data[at] & 0x7F) << shift
         at += 1
         if data[at - 1] < 0x80:
-            return value & 0xFFFF_FFFF_FFFF_FFFF, at
+            return value & _UINT64, at
     raise ProtobufError("a number of more than ten bytes")

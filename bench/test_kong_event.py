@@ -15,12 +15,13 @@ import msgpack
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
+from abi.protobuf import delimited
 from host.external.kong import messages
 from host.external.kong.messagepack import MessagePack
-from host.external.kong.messages import delimited, encode_value
 from host.external.kong.pdk.event import PdkEvent
 from host.external.kong.pdk.state import Gateway, Plugin
 from host.external.kong.protobuf import Protobuf
+from host.external.kong.values import encode_value
 from host.headers import HeaderMap
 
 CALLS: list[tuple[str, list[Any]]] = [
@@ -48,6 +49,8 @@ class View:
     """An exchange."""
 
     is_local_response = False
+
+    is_full = False
 
     def __init__(self) -> None:
         fields = [(b"field-%d" % number, b"value-%d" % number) for number in range(12)]

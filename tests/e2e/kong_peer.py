@@ -12,8 +12,7 @@ from typing import Any
 
 import msgpack
 
-from abi.protobuf import decode_message
-from host.external.kong.messages import delimited, varint
+from abi.protobuf import decode_message, delimited, varint
 
 DUMP: dict[str, Any] = {
     "Name": "p",

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from host.external.kong.messages import delimited
+from abi.protobuf import delimited
 from tests.e2e.embedded import Client, ask
 from tests.e2e.gateway import run
 from tests.e2e.kong_peer import MessagePackConnection, ProtobufConnection, server

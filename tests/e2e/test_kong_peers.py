@@ -14,8 +14,8 @@ from typing import Any
 import msgpack
 import pytest
 
+from abi.protobuf import delimited
 from host.config import StreamListen
-from host.external.kong.messages import delimited
 from host.proxy import Proxy
 from tests.e2e.embedded import Client, ask, echo, load, serve_origin
 from tests.e2e.gateway import run

@@ -1,8 +1,7 @@
 """The messages of Kong's plugin protocol over Protocol Buffers (`pluginsocket.proto` of go-pdk), as Python's values.
 
 Read and written by hand on `abi.protobuf`: a library costs about as much for each small message as the rest of a call
-does (see "Why no protobuf library for Kong's plugin servers?" in RATIONALE.md). Text that is no UTF-8 is written with
-U+FFFD in its place, since readers refuse a whole message for one such byte.
+does (see "Why no protobuf library for Kong's plugin servers?" in RATIONALE.md).
 
 https://protobuf.dev/programming-guides/encoding
 """
@@ -10,141 +9,23 @@ https://protobuf.dev/programming-guides/encoding
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from typing import Any, Final
 
-from abi.leb128 import encode_unsigned
-from abi.protobuf import ProtobufError, iterate_fields
-
-MAX_DEPTH: Final = 64
-"""Levels of nesting in a Value; a plugin's own text is not the place for more."""
+from abi.protobuf import ProtobufError, delimited, iterate_fields, signed, varint
+from host.external.kong.values import (
+    decode_struct,
+    decode_value,
+    encode_struct,
+    encode_value,
+    encoded,
+    text,
+)
 
 _double = struct.Struct("<d")
-_SMALL: Final = tuple(bytes((number,)) for number in range(128))
-_UINT64: Final = (1 << 64) - 1
 
 Decoder = Callable[[bytes], list[Any]]
 Encoder = Callable[[Any], bytes]
-
-
-def delimited(tag: bytes, data: bytes) -> bytes:
-    """Return a field of bytes: its tag, its length, itself."""
-    length = len(data)
-    return tag + (_SMALL[length] if length < 128 else encode_unsigned(length)) + data
-
-
-def varint(number: int) -> bytes:
-    """Return a whole number; a negative one takes ten bytes, as int32 and int64 have it."""
-    return _SMALL[number] if 0 <= number < 128 else encode_unsigned(number & _UINT64)
-
-
-def signed(number: Any) -> int:
-    """Return a number that was read as unsigned as int32 or int64 have it."""
-    if not isinstance(number, int):
-        raise ProtobufError("expected a number")
-    return number - (1 << 64) if number >> 63 else number
-
-
-def text(data: Any) -> str:
-    """Return the text of a field. Raises ProtobufError for one that is no text."""
-    if not isinstance(data, bytes):
-        raise ProtobufError("expected a text")
-    return data.decode("utf-8", "surrogateescape")
-
-
-def encoded(value: Any) -> bytes:
-    """Return text as UTF-8 and bytes as they are; other values as their text."""
-    if isinstance(value, bytes):
-        return value
-    data = value if isinstance(value, str) else str(value)
-    try:
-        return data.encode()
-    except UnicodeEncodeError:  # bytes that were no UTF-8
-        return data.encode("utf-8", "surrogateescape").decode("utf-8", "replace").encode()
-
-
-# --- google.protobuf.Value, Struct, ListValue
-
-
-def encode_value(value: Any, depth: int = 0) -> bytes:
-    """Return a Value. Raises ProtobufError for one that is nested too deep."""
-    if isinstance(value, str):
-        return delimited(b"\x1a", encoded(value))
-    if value is None:
-        return b"\x08\x00"
-    if value is True or value is False:
-        return b"\x20\x01" if value else b"\x20\x00"
-    if isinstance(value, int | float):
-        return b"\x11" + _double.pack(value)
-    if depth >= MAX_DEPTH:
-        raise ProtobufError(f"nested deeper than {MAX_DEPTH} levels")
-    if isinstance(value, Mapping):
-        return delimited(b"\x2a", encode_struct(value, depth + 1))
-    if isinstance(value, bytes):
-        return delimited(b"\x1a", value.decode("utf-8", "replace").encode())
-    return delimited(b"\x32", encode_list(value, depth + 1))
-
-
-def encode_struct(values: Mapping[str, Any], depth: int = 0) -> bytes:
-    """Return a Struct."""
-    return b"".join(
-        delimited(b"\x0a", delimited(b"\x0a", encoded(key)) + delimited(b"\x12", encode_value(value, depth)))
-        for key, value in values.items()
-    )
-
-
-def encode_list(values: Sequence[Any], depth: int = 0) -> bytes:
-    """Return a ListValue."""
-    return b"".join(delimited(b"\x0a", encode_value(value, depth)) for value in values)
-
-
-def decode_value(data: Any, depth: int = 0) -> Any:
-    """Return the value of a Value: text, number, boolean, None, list or dict. Raises ProtobufError."""
-    result: Any = None
-    if not isinstance(data, bytes):
-        raise ProtobufError("expected a value")
-    if depth > MAX_DEPTH:
-        raise ProtobufError(f"nested deeper than {MAX_DEPTH} levels")
-    for number, value in iterate_fields(data):
-        if number == 3:
-            result = text(value)
-        elif number == 2:
-            result = _number(value)
-        elif number == 4:
-            result = bool(value)
-        elif number == 5:
-            result = decode_struct(value, depth + 1)
-        elif number == 6:
-            result = decode_list(value, depth + 1)
-        elif number == 1:
-            result = None
-    return result
-
-
-def decode_struct(data: Any, depth: int = 0) -> dict[str, Any]:
-    """Return the fields of a Struct. Raises ProtobufError."""
-    result: dict[str, Any] = {}
-    if not isinstance(data, bytes):
-        raise ProtobufError("expected a structure")
-    for number, entry in iterate_fields(data):
-        if number == 1:
-            pair = dict(iterate_fields(entry)) if isinstance(entry, bytes) else {}
-            result[text(pair.get(1, b""))] = decode_value(pair.get(2, b""), depth)
-    return result
-
-
-def decode_list(data: Any, depth: int = 0) -> list[Any]:
-    """Return the values of a ListValue. Raises ProtobufError."""
-    if not isinstance(data, bytes):
-        raise ProtobufError("expected a list")
-    return [decode_value(value, depth) for number, value in iterate_fields(data) if number == 1]
-
-
-def _number(data: Any) -> int | float:
-    if not isinstance(data, bytes) or len(data) != 8:
-        raise ProtobufError("expected a double")
-    (value,) = _double.unpack(data)
-    return int(value) if value.is_integer() and abs(value) < 2**53 else value
 
 
 # --- arguments of the PDK's methods, as the list that the MessagePack dialect sends

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from host.external.kong import messages as m
+from host.external.kong.values import decode_list
 
 _ROUTE, _SERVICE = m.entity(m.ROUTE), m.entity(m.SERVICE)
 _CONSUMER, _CREDENTIAL = m.entity(m.CONSUMER), m.entity(m.CREDENTIAL)
@@ -22,15 +23,15 @@ METHODS: Final[dict[str, tuple[m.Decoder, m.Encoder]]] = {
     "kong.ctx.shared.get": (m.one_text, m.a_value),
     "kong.ctx.shared.set": (m.key_and_value, m.nothing),
     "kong.ip.is_trusted": (m.one_text, m.a_boolean),
-    "kong.log.alert": (m.decode_list, m.nothing),
-    "kong.log.crit": (m.decode_list, m.nothing),
-    "kong.log.debug": (m.decode_list, m.nothing),
-    "kong.log.err": (m.decode_list, m.nothing),
-    "kong.log.info": (m.decode_list, m.nothing),
-    "kong.log.notice": (m.decode_list, m.nothing),
+    "kong.log.alert": (decode_list, m.nothing),
+    "kong.log.crit": (decode_list, m.nothing),
+    "kong.log.debug": (decode_list, m.nothing),
+    "kong.log.err": (decode_list, m.nothing),
+    "kong.log.info": (decode_list, m.nothing),
+    "kong.log.notice": (decode_list, m.nothing),
     "kong.log.serialize": (m.no_arguments, m.a_text),
     "kong.log.set_serialize_value": (m.key_and_value, m.nothing),
-    "kong.log.warn": (m.decode_list, m.nothing),
+    "kong.log.warn": (decode_list, m.nothing),
     "kong.nginx.get_ctx": (m.one_text, m.a_value),
     "kong.nginx.get_subsystem": (m.no_arguments, m.a_text),
     "kong.nginx.get_tls1_version_str": (m.no_arguments, m.a_text),

@@ -12,11 +12,10 @@ import logging
 import struct
 from typing import Any
 
-from abi.protobuf import ProtobufError, decode_message
+from abi.protobuf import ProtobufError, decode_message, delimited, signed, varint
 from host.external.connection import PeerConnection
 from host.external.kong.channel import Answers, Call, Channel
 from host.external.kong.errors import BadReply
-from host.external.kong.messages import delimited, signed, varint
 from host.external.kong.methods import METHODS
 from host.external.kong.pdk.errors import PdkError
 

@@ -11,13 +11,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from abi.leb128 import encode_unsigned
-from abi.protobuf import ProtobufError, Value, iterate_fields
+from abi.protobuf import ProtobufError, Value, delimited, iterate_fields, signed, varint
 
 _VARINT, _FIXED64, _LENGTH = 0, 1, 2
 _DOUBLE: Final = struct.Struct("<d")
-_MASK: Final = (1 << 64) - 1
-_SHORT: Final = tuple(bytes((length,)) for length in range(128))
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +27,6 @@ class Scalar:
     decode: Callable[[Value], Any]
 
 
-def _delimited(data: bytes) -> bytes:
-    length = len(data)
-    return (_SHORT[length] if length < 128 else encode_unsigned(length)) + data
-
-
 def _bytes(value: Value) -> bytes:
     if not isinstance(value, bytes):
         raise ProtobufError("a number where bytes are expected")
@@ -45,22 +37,16 @@ def _text(value: Value) -> str:
     return _bytes(value).decode("utf-8", "replace")
 
 
-def _number(value: Value) -> int:
-    if not isinstance(value, int):
-        raise ProtobufError("bytes where a number is expected")
-    return value - (1 << 64) if value >> 63 else value
-
-
 def _double(value: Value) -> float:
     if not isinstance(value, bytes) or len(value) != 8:
         raise ProtobufError("no double where one is expected")
     return float(_DOUBLE.unpack(value)[0])
 
 
-TEXT: Final = Scalar("", _LENGTH, lambda value: _delimited(value.encode("utf-8", "replace")), _text)
-BYTES: Final = Scalar(b"", _LENGTH, _delimited, _bytes)
-INTEGER: Final = Scalar(0, _VARINT, lambda value: encode_unsigned(int(value) & _MASK), _number)
-BOOLEAN: Final = Scalar(False, _VARINT, lambda value: _SHORT[bool(value)], lambda value: bool(_number(value)))
+TEXT: Final = Scalar("", _LENGTH, lambda value: delimited(b"", value.encode("utf-8", "replace")), _text)
+BYTES: Final = Scalar(b"", _LENGTH, lambda value: delimited(b"", value), _bytes)
+INTEGER: Final = Scalar(0, _VARINT, lambda value: varint(int(value)), signed)
+BOOLEAN: Final = Scalar(False, _VARINT, lambda value: varint(bool(value)), lambda value: bool(signed(value)))
 DOUBLE: Final = Scalar(0.0, _FIXED64, _DOUBLE.pack, _double)
 
 
@@ -105,7 +91,7 @@ class Message:
 
     def encode(self, values: Mapping[str, Any]) -> bytes:
         """Return them as a field of another message has them."""
-        return _delimited(self.write(values))
+        return delimited(b"", self.write(values))
 
     def read(self, data: bytes) -> dict[str, Any]:
         """Return a message's values. Raises ProtobufError."""
@@ -126,7 +112,7 @@ class Message:
 
 
 def _tag(number: int, wire_type: int) -> bytes:
-    return encode_unsigned(number << 3 | wire_type)
+    return varint(number << 3 | wire_type)
 
 
 def _writer(number: int, kind: Kind | Message) -> Callable[[Any], bytes]:
@@ -142,7 +128,7 @@ def _writer(number: int, kind: Kind | Message) -> Callable[[Any], bytes]:
     encode_key = TEXT.encode
     return lambda values: b"".join(
         [
-            outer + _delimited(key_tag + encode_key(key) + value_tag + encode(value))
+            delimited(outer, key_tag + encode_key(key) + value_tag + encode(value))
             for key, value in values.items()
         ]
     )

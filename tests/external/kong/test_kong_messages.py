@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from abi.protobuf import ProtobufError
+from abi.protobuf import ProtobufError, delimited
 from host.external.kong import messages as m
 from host.external.kong.methods import METHODS
+from host.external.kong.values import decode_value, encode_value
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | st.text(),
@@ -78,7 +79,7 @@ def test_arguments_are_what_go_writes(decoder: Any, data: str, arguments: list[A
 @given(JSON)
 def test_values_come_back_as_they_were(value: Any) -> None:
     """Value, Struct and ListValue in each other."""
-    assert m.decode_value(m.encode_value(value)) == value
+    assert decode_value(encode_value(value)) == value
 
 
 @given(st.binary(max_size=200), st.sampled_from(sorted(METHODS)))
@@ -90,11 +91,11 @@ def test_no_arguments_hurt_the_reader(data: bytes, name: str) -> None:
 
 def test_nesting_has_an_end() -> None:
     """A value in a value in a value does not exhaust the stack."""
-    data = m.encode_value("x")
+    data = encode_value("x")
     for _ in range(1000):
-        data = m.delimited(b"\x32", m.delimited(b"\x0a", data))
+        data = delimited(b"\x32", delimited(b"\x0a", data))
     with pytest.raises(ProtobufError, match="nested deeper than 64 levels"):
-        m.decode_value(data)
+        decode_value(data)
 
 
 def test_text_that_is_no_utf8_does_not_make_a_message_unreadable() -> None:
