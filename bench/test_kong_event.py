@@ -35,7 +35,7 @@ CALLS: list[tuple[str, list[Any]]] = [
 class Connection:
     """Takes what is written."""
 
-    is_closed = False
+    is_closed = is_full = False
     receiver: Any = None
 
     def write(self, data: bytes) -> None:
@@ -49,8 +49,6 @@ class View:
     """An exchange."""
 
     is_local_response = False
-
-    is_full = False
 
     def __init__(self) -> None:
         fields = [(b"field-%d" % number, b"value-%d" % number) for number in range(12)]
