@@ -61,7 +61,10 @@ def main() -> int:
     try:
         origin = ThreadingHTTPServer((host, int(port)), Origin)
     except OSError as error:
-        print(f"The demo origin cannot listen on {options.origin}: {error.strerror}", file=sys.stderr)
+        print(
+            f"The demo origin cannot listen on {options.origin}: {error.strerror} (another `make run`?)",
+            file=sys.stderr,
+        )
         return 1
     origin.daemon_threads = True
     threading.Thread(target=origin.serve_forever, daemon=True).start()

@@ -18,7 +18,8 @@ _CONFIGURATIONS: Final = {
 
 def usage(built: Built) -> str:
     """Return a configuration file with the plugin on a route."""
-    name = json.dumps(built.source.name)
+    named = built.source.name
+    name = json.dumps(built.output.stem if named == "main" else named)  # as examples call their one file
     return (
         f"wasm:\n  plugins:\n    - name: {name}\n      priority: 7000\n"
         f"      file: {json.dumps(str(built.output))}\n"

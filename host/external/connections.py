@@ -175,7 +175,8 @@ class Connections:
                 own.close()
                 within = self._connect_timeout if error.errno == errno.EAGAIN else self._patience
                 if loop.time() - began >= within or self._is_closed:
-                    raise PeerUnavailable(f"{self.path}: {_reason(error)}") from error
+                    nobody = "nobody listens on " if error.errno in (errno.ENOENT, errno.ECONNREFUSED) else ""
+                    raise PeerUnavailable(f"{nobody}{self.path}: {_reason(error)}") from error
                 await asyncio.sleep(_AGAIN)
             else:
                 return await self._connected(own)

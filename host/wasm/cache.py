@@ -60,7 +60,7 @@ class ModuleCache:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             status = self.folder.stat()
         except OSError as error:
-            log.warning("no compile cache: %s", error)
+            log.warning("no compile cache: %s; SLUICEWAY_CACHE names another folder", error)
             return False
         if status.st_uid != os.geteuid() or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
             log.warning("no compile cache: %s belongs to, or can be written by, another user", self.folder)

@@ -263,7 +263,7 @@ def test_a_declarative_file(tmp_path: Path) -> None:
         (("service: balanced", "service: none"), "routes[0].service: no entry of services has name or id 'none'"),
         (("service: balanced, ", ""), "routes[0]: lacks 'service': where its requests go"),
         (("{name: q, route: apart", "{name: q, route: gone"), "plugins[1].route: no route has this name or id"),
-        (("{name: p, config: {a: all}}", "{name: r}"), "plugins[0].name: no plugin of this name is declared under kong.plugins: 'r'"),
+        (("{name: p, config: {a: all}}", "{name: r}"), "plugins[0].name: no plugin of this name is declared under kong.plugins (Kong's own are not here): 'r'"),
         (("[{name: p, config: {a: service}}]", "[{name: p, confg: {}}]"), "services[0].plugins[0].confg: unknown key; did you mean 'config'?"),
         (("name: apart", "name: goods"), "routes[0]: its name or id 'goods' is that of another route"),
         (("retries: 2", "retries: -1"), "services[0].retries: expected 0 or more, got the number -1"),

@@ -128,7 +128,10 @@ def _check(
             )
     for place, plugin in _plugins(file):
         if plugin.name not in declared:
-            message = f"no plugin of this name is declared under kong.plugins: {escape(plugin.name, 60)!r}"
+            name = escape(plugin.name, 60)
+            message = (
+                f"no plugin of this name is declared under kong.plugins (Kong's own are not here): {name!r}"
+            )
             yield document.problem((*place, "name"), message)
         if plugin.service is not None and plugin.service not in services:
             yield document.problem((*place, "service"), "no entry of services has this name or id")
