@@ -13,6 +13,8 @@ from host.external.generation import Generation
 HIGH_WATER: Final = 256 * 1024
 """Bytes that nobody has asked for, beyond which no more are read."""
 
+_LOOK: Final = int(socket.MSG_PEEK | socket.MSG_DONTWAIT)  # made once: these are enums
+
 
 class Receiver(Protocol):
     """Who takes what comes on a connection as it comes, instead of reading it."""
@@ -153,15 +155,20 @@ class PeerConnection(asyncio.Protocol):
             self._transport.abort()
         self._lose()
 
+    @property
+    def is_quiet(self) -> bool:
+        """Whether it is open, and nothing has been read that nobody asked for."""
+        return not self.is_closed and not self._buffer
+
     def is_fresh(self) -> bool:
         """Whether another exchange can begin: open, and nothing has come that nobody asked for.
 
         The peer may have closed, or died, in this very turn of the loop: the kernel is asked.
         """
-        if self.is_closed or self._buffer:
+        if not self.is_quiet:
             return False
         try:
-            self._socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+            self._socket.recv(1, _LOOK)
         except BlockingIOError:
             return True
         except OSError:

@@ -96,7 +96,7 @@ class Connections:
         """The exchange is over: keep the connection for the next."""
         if connection not in self._taken:
             return
-        if self._is_closed or not connection.is_fresh() or connection.generation != self.generation:
+        if self._is_closed or not connection.is_quiet or connection.generation != self.generation:
             self.discard(connection)
             return
         self._taken.discard(connection)

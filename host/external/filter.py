@@ -70,7 +70,8 @@ class ExternalFilter(PythonFilter):
             if message is None or task is None:
                 continue
             message.done = True
-            if task is not asyncio.current_task():  # whose own answer may be what ends the exchange
+            # One's own answer may be what ends the exchange.
+            if not task.done() and task is not asyncio.current_task():
                 task.cancel()
 
 
@@ -157,8 +158,11 @@ async def _run(
     filter_: ExternalFilter, message: HeldMessage, do: Callable[[HeldMessage], Awaitable[None]]
 ) -> None:
     try:
-        async with asyncio.timeout(filter_.deadline):
+        if filter_.deadline is None:
             await do(message)
+        else:
+            async with asyncio.timeout(filter_.deadline):
+                await do(message)
     except Gone:
         return
     except Exception as error:
