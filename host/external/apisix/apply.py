@@ -12,21 +12,8 @@ from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from host._core import lib
 from host.external.apisix.codec import Entry, FrameError, ResponseReply, Rewrite, Stop
+from host.external.framing import FRAMING
 from host.headers import HeaderMap
-
-FRAMING: Final = frozenset(
-    {
-        b"connection",
-        b"content-length",
-        b"keep-alive",
-        b"proxy-connection",
-        b"te",
-        b"trailer",
-        b"transfer-encoding",
-    }
-    | {b"upgrade"}
-)
-"""Fields of the hop and of the message's length."""
 
 KEPT_OF_RESPONSE: Final = FRAMING | {
     b"content-encoding",

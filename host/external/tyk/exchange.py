@@ -11,11 +11,9 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
+from host.external.framing import FRAMING
 from host.filters.python import FilterContext
 from host.headers import HeaderMap, is_valid_field
-
-_FRAMING: Final = frozenset((b"content-length", b"transfer-encoding", b"connection"))
-"""Fields that tell how a message is framed here, which no dispatcher has a say in."""
 
 _METHOD: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}")  # RFC 9110, 9.1
 _PATH: Final = re.compile(r"/[!-~]*")
@@ -84,7 +82,7 @@ def _set(fields: HeaderMap, name: bytes, value: bytes) -> None:
     lower = name.lower()
     if lower == b"host":
         fields.set(b":authority", value)
-    elif lower not in _FRAMING:
+    elif lower not in FRAMING:
         fields.set(name, value)
 
 
@@ -121,10 +119,10 @@ def apply_response(context: FilterContext, response: Mapping[str, Any]) -> None:
         for value in (first, *several.get(name.lower(), ())[1:]):
             if not is_valid_field(name.encode(), value.encode()):
                 raise BadObject(f"headers has what is no field: {name!r:.60}: {value!r:.60}")
-            if name.lower().encode() not in _FRAMING:
+            if name.lower().encode() not in FRAMING:
                 wanted.append((name.encode(), value.encode()))
     fields = context.response_headers
-    for name_ in {name for name, _ in fields.items() if not name.startswith(b":")} - _FRAMING:
+    for name_ in {name for name, _ in fields.items() if not name.startswith(b":")} - FRAMING:
         fields.remove(name_)
     for name_, value_ in wanted:
         fields.add(name_, value_)

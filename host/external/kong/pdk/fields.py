@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 from host.external.kong.pdk.errors import PdkError
 from host.external.kong.pdk.registry import a_mapping, a_string, encoded
 from host.headers import HeaderMap, is_valid_field
-
-FRAMING: Final = frozenset(
-    {b"content-length", b"transfer-encoding", b"connection", b"keep-alive", b"upgrade"}
-)
-"""Fields that the gateway writes itself; a plugin's are passed over, as Kong does with Transfer-Encoding."""
 
 
 def name_of(value: Any) -> bytes:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
+from host.external.framing import FRAMING
 from host.external.kong.pdk.errors import PdkError
-from host.external.kong.pdk.fields import FRAMING, fields_of, name_of, set_field, value_of
+from host.external.kong.pdk.fields import fields_of, name_of, set_field, value_of
 from host.external.kong.pdk.registry import (
     BODY,
     RESPONSE,

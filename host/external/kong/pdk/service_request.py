@@ -8,8 +8,9 @@ import secrets
 from typing import Any, Final
 from urllib.parse import quote, quote_plus
 
+from host.external.framing import FRAMING
 from host.external.kong.pdk.errors import PdkError
-from host.external.kong.pdk.fields import FRAMING, fields_of, name_of, set_field, value_of
+from host.external.kong.pdk.fields import fields_of, name_of, set_field, value_of
 from host.external.kong.pdk.registry import REQUEST, a_mapping, a_string, encoded, method
 from host.external.kong.pdk.request import header_of, query_of
 from host.external.kong.pdk.state import Event
