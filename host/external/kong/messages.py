@@ -1,7 +1,7 @@
 """The messages of Kong's plugin protocol over Protocol Buffers (`pluginsocket.proto` of go-pdk), as Python's values.
 
 Read and written by hand on `abi.protobuf`: a library costs about as much for each small message as the rest of a call
-does (see "Why no protobuf library for Kong's plugin servers?" in RATIONALE.md).
+does (see "Why msgpack, and no protobuf library, for Kong's plugin servers?" in RATIONALE.md).
 
 https://protobuf.dev/programming-guides/encoding
 """
