@@ -122,7 +122,8 @@ def check_packages(source: Source, kind: Kind) -> None:
             there = sorted({str(file.parent.relative_to(folder)) for file in folder.rglob("*.go")} - {"."})
             listed = ", ".join(name for name in there if not name.startswith(("internal", "sluiceway")))
             raise HostError(
-                f"{source.folder / source.file} imports {path}, which is not there; there are: {listed}"
+                f"{source.folder / source.file} imports {path}, which is not there; there are: {listed}; "
+                "packages of the plugin's own belong into a module of its own"
             )
 
 
