@@ -11,7 +11,8 @@ from typing import Final
 from abi.types import Action
 from host.config.runner_values import Runner
 from host.external.apisix import apply
-from host.external.apisix.client import RunnerClient, RunnerError
+from host.external.apisix.call import RunnerError
+from host.external.apisix.client import RunnerClient
 from host.external.apisix.codec import METHODS, MOST_PAYLOAD, InfoRequest, InfoType, Stop
 from host.external.apisix.tokens import Configuration
 from host.external.complaints import Complaints

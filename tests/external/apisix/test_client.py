@@ -14,7 +14,8 @@ import pytest
 
 from host.config.runner_values import Runner
 from host.errors import ConnectionLost, HostError, PeerUnavailable
-from host.external.apisix.client import MOST_QUESTIONS, RunnerClient, RunnerError
+from host.external.apisix.call import MOST_QUESTIONS, RunnerError
+from host.external.apisix.client import RunnerClient
 from host.external.apisix.codec import InfoRequest, ResponseReply
 from host.headers import HeaderMap
 from tests.external.apisix import frames
@@ -145,7 +146,7 @@ def test_numbers_of_calls_go_round_without_zero(path: Path) -> None:
 
     async def test() -> None:
         async with asked(path) as (runner, client):
-            client._last_id = 2**32 - 2
+            client._line._last_id = 2**32 - 2
             for _ in range(3):
                 await ask(client)
             assert [call.id for call in runner.calls] == [2**32 - 1, 1, 2]
@@ -373,7 +374,7 @@ def test_a_bad_answer_fails_its_call_and_no_other(path: Path, reply: Reply, reas
             runner.reply = echo
             assert await ask(client, "b") == b"b"
             assert await ask(client, "a") == b"a"
-            assert client._connections.taken == 0
+            assert client._line.connections.taken == 0
 
     run(test())
 
@@ -404,7 +405,7 @@ def test_whatever_a_runner_sends_is_an_answer_or_a_failure(path: Path, seed: int
             assert statuses <= {503}
             runner.reply = echo
             assert await ask(client) == b"a"
-            assert client._connections.taken == 0
+            assert client._line.connections.taken == 0
 
     run(test())
 
@@ -475,7 +476,7 @@ def test_a_call_that_is_given_up_leaves_nothing_behind(path: Path) -> None:
             asking.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await asking
-            assert (client._connections.taken, client._connections.idle) == (0, 0)
+            assert (client._line.connections.taken, client._line.connections.idle) == (0, 0)
             runner.reply = echo
             assert await ask(client) == b"a"
 
@@ -525,7 +526,7 @@ def test_a_runner_that_does_not_read_is_not_waited_for(path: Path) -> None:
         async with asked(path, reply=deaf, send_timeout=0.3) as (_, client):
             with pytest.raises(RunnerError, match=r"does not take what is sent within 0\.3 s"):
                 await client.request(configuration("a"), HEADERS, bytes(4), answer)
-            assert client._connections.taken == 0
+            assert client._line.connections.taken == 0
 
     run(test())
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from host.config.runner_values import Runner
-from host.external.apisix.client import Answer, RunnerError
+from host.external.apisix.call import Answer, RunnerError
 from host.external.apisix.codec import InfoRequest, InfoType, RequestReply, ResponseReply, Rewrite, Stop
 from host.external.apisix.filter import MOST_BODY, RunnerRequestFilter, RunnerResponseFilter
 from host.external.apisix.tokens import Configuration
