@@ -47,12 +47,13 @@ def _check(options: argparse.Namespace) -> int:
 
     found = dataclasses.replace(found, log=dataclasses.replace(found.log, level="warning"))
     log = logs.setup(found.log.level, found.log.format)
-    # What a gateway that starts logs of its problems is printed below.
-    logging.getLogger("sluiceway").addFilter(lambda record: record.levelno < logging.ERROR)
+    logger = logging.getLogger("sluiceway")
+    logger.addFilter(_is_no_error)  # what a gateway that starts logs of its problems is printed below
     chains: list[str] = []
     try:
         problems = proxy.check(found, lambda assembly: chains.extend(_chains(assembly)), log=log)
     finally:
+        logger.removeFilter(_is_no_error)
         log.flush()
     if options.chains:
         print("\n".join(chains))
@@ -61,6 +62,10 @@ def _check(options: argparse.Namespace) -> int:
     plugins, routes = len(found.plugins), len(found.routes)
     print(f"{options.config}: no problem; plugins: {plugins}, routes: {routes}")
     return 0
+
+
+def _is_no_error(record: logging.LogRecord) -> bool:
+    return record.levelno < logging.ERROR
 
 
 def _chains(assembly: Assembly) -> Iterator[str]:
