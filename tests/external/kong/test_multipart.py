@@ -8,7 +8,7 @@ import pytest
 
 from host.external.kong.pdk.errors import PdkError
 from host.external.kong.pdk.multipart import parts_of
-from host.external.kong.pdk.request import parsed
+from host.external.kong.pdk.tables import parsed
 
 
 def part(disposition: str, content: str, more: str = "") -> str:

@@ -9,9 +9,10 @@ from typing import Any, Final
 from host.external.kong.pdk.client import authenticated
 from host.external.kong.pdk.errors import PdkError
 from host.external.kong.pdk.registry import LOG, a_string, decoded, method
-from host.external.kong.pdk.request import get_method, get_query, headers_of, start_of
+from host.external.kong.pdk.request import get_method, get_query, start_of
 from host.external.kong.pdk.router import met_by
 from host.external.kong.pdk.state import Event, View
+from host.external.kong.pdk.tables import headers_of
 
 logger = logging.getLogger("sluiceway.kong")
 

@@ -17,8 +17,8 @@ from host.external.kong.pdk.registry import (
     encoded,
     method,
 )
-from host.external.kong.pdk.request import header_of, headers_of
 from host.external.kong.pdk.state import Event
+from host.external.kong.pdk.tables import header_of, headers_of
 
 JSON: Final = b"application/json; charset=utf-8"
 

@@ -12,8 +12,9 @@ from host.external.framing import FRAMING
 from host.external.kong.pdk.errors import PdkError
 from host.external.kong.pdk.fields import fields_of, name_of, set_field, value_of
 from host.external.kong.pdk.registry import REQUEST, a_mapping, a_string, encoded, method
-from host.external.kong.pdk.request import header_of, query_of
+from host.external.kong.pdk.request import query_of
 from host.external.kong.pdk.state import Event
+from host.external.kong.pdk.tables import header_of
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _SAFE: Final = "/%:@!$&'()*+,;=~-._"

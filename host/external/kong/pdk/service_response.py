@@ -6,8 +6,8 @@ from typing import Any
 
 from host.external.kong.pdk.errors import PdkError
 from host.external.kong.pdk.registry import RESPONSE, a_maximum, a_string, method
-from host.external.kong.pdk.request import header_of, headers_of, parsed
 from host.external.kong.pdk.state import Event
+from host.external.kong.pdk.tables import header_of, headers_of, parsed
 from host.headers import HeaderMap
 
 
