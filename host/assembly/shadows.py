@@ -61,7 +61,14 @@ class Shadows:
         )
         found = []
         for part, pair in zip(placed, taps(shadowing, len(placed)), strict=True):
-            before, behind = (dataclasses.replace(part, filter=PythonFilterAdapter(tap)) for tap in pair)
+            before, behind = (
+                dataclasses.replace(
+                    part,
+                    filter=PythonFilterAdapter(tap),
+                    name=f"{shadow.use.name}, shadow of {use.name}: {side}",
+                )
+                for tap, side in zip(pair, ("before", "behind"), strict=True)
+            )
             found += [before, part, behind]
         return found
 

@@ -141,8 +141,8 @@ class Processes:
         process.start()
         if not await process.wait_until_up(spec.start_timeout) and not process.failure:
             fields = {"fields": {"process": spec.name}}
-            text = "not up after %g s: requests wait for it or fail"
-            logger.warning(text, spec.start_timeout, extra=fields)
+            text = "not up after %g s (nobody listens on %s): requests wait for it or fail"
+            logger.warning(text, spec.start_timeout, spec.socket, extra=fields)
 
 
 def _key(spec: ProcessSpec) -> str:

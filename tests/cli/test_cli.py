@@ -320,3 +320,24 @@ routes:
         "  rewrite           2  early (wasm)",
         "  access            9  stamp (python)",
     ], result.stderr
+
+
+def test_check_prints_where_a_shadow_watches(tmp_path: Path) -> None:
+    """Around the plugin that it is compared with, under its own name."""
+    (tmp_path / "c.yaml").write_text(
+        f"""
+python: {{path: [{ROOT}/examples/shadow], plugins: [{{name: stamp, class: "stamp:Stamp", priority: 5}}]}}
+wasm:
+  plugins:
+    - {{name: header, priority: 1, file: {PLUGINS}/custom_response_header/plugin.wasm}}
+routes:
+  - {{id: r, uri: /a, upstream: {{nodes: {{"127.0.0.1:1": 1}}}}, plugins: {{
+       stamp: {{conf: {{a: b}}, _meta: {{shadow: {{plugin: header, conf: {{headers: []}}}}}}}}}}}}
+"""
+    )
+    result = command("check", "--chains", str(tmp_path / "c.yaml"))
+    assert result.stdout.splitlines()[1:-1] == [
+        "  access            5  header, shadow of stamp: before (python)",
+        "  access            5  stamp (python)",
+        "  access            5  header, shadow of stamp: behind (python)",
+    ], result.stderr

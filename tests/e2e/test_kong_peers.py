@@ -450,6 +450,7 @@ def test_events_run_side_by_side_and_their_number_is_bounded(protocol: str, tmp_
     ("dump", "command", "expected"),
     [
         ({}, "false", "ended with status 1"),
+        ({}, "printf 'no flag\\n  -dum\\n' >&2; exit 2", "ended with status 2: no flag / -dum"),
         ({}, "no-such-command-anywhere", "the command was not found"),
         ({}, "echo '{'", "is no JSON: '{'"),
         ({}, "true", "is empty"),

@@ -75,7 +75,8 @@ async def _dump(server: KongServer, within: float) -> Dump:
                 os.killpg(transport.get_pid(), signal.SIGKILL)
         transport.close()
         await asyncio.wait([output.closed], timeout=_GRACE)
-    said = bytes(output.written[2][-_ERROR_TEXT:]).decode("utf-8", "replace").strip()
+    written = bytes(output.written[2][-_ERROR_TEXT:]).decode("utf-8", "replace")
+    said = " / ".join(line.strip() for line in written.splitlines() if line.strip())
     if status == _NOT_FOUND:
         raise DumpError(f"cannot be run: the command was not found ({said})")
     if status:
