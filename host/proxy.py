@@ -18,7 +18,7 @@ from typing import Self
 
 import uvloop
 
-from host.admin.filter import admin_route, admin_rule
+from host.admin.filter import rules_beside
 from host.admin.messages import Ask
 from host.assembly import Assembly, Surroundings, assemble
 from host.assembly.stores import limit, make_stores, vm_ids
@@ -71,7 +71,7 @@ class Proxy:
         it `wake` those who wait for it there.
         `keeps_processes`: the processes of the configuration run as long as the proxy; False: somebody else sees to
         them, and has filled in the paths of their sockets.
-        `admin` answers requests of the Admin API, where the configuration has it share the gateway's port.
+        `admin` answers requests of the Admin API and of Tyk's, where they share the gateway's port.
         """
         self.config = config
         self.addresses: list[tuple[str, int]] = []
@@ -137,11 +137,15 @@ class Proxy:
             self._services, deadlines, TcpDialer(), callouts, requests, self._cache or ModuleCache()
         )
         self._around.shadows.report_to(self.config.shadow_report)
-        admin = self.config.admin
-        if self._admin is not None and admin is not None and admin.listen is None:
-            self._around.rules = (admin_rule(admin_route(self._admin, admin.allow, deadlines)),)
-        elif self._admin is None and admin is not None:
-            logger.warning("the Admin API is not served: that is for a gateway of its own (sluiceway run)")
+        if self._admin is not None:
+            self._around.rules = rules_beside(self.config, self._admin, deadlines)
+        else:
+            for name, is_wanted in (
+                ("the Admin API", self.config.admin is not None),
+                ("/tyk/reload", bool(self.config.tyk_secret)),
+            ):
+                if is_wanted:
+                    logger.warning("%s is not served: that is for a gateway of its own (sluiceway run)", name)
         try:
             serves_metrics = self.config.prometheus is not None and self._metrics is None
             self._reporting = Reporting(self._services, self._log, self.config.prometheus, serves_metrics)
@@ -411,7 +415,7 @@ def check(
     `look` is shown what was made of it; `log` takes the lines of plugins, as for `Proxy`.
     """
     config = dataclasses.replace(
-        config, listen=(), stream_listen=(), prometheus=None, access_log=None, admin=None
+        config, listen=(), stream_listen=(), prometheus=None, access_log=None, admin=None, tyk_secret=""
     )
 
     async def run() -> list[Problem]:

@@ -21,7 +21,8 @@ from host.workplace import Workplace
 logger = logging.getLogger("sluiceway")
 
 _AT_RESTART = (
-    "listen", "stream_listen", "workers", "http", "log", "access_log", "prometheus", "admin", "node",
+    "listen", "stream_listen", "workers", "http", "log", "access_log", "prometheus", "admin", "tyk_secret",
+    "node",
 )  # fmt: skip
 
 

@@ -17,16 +17,17 @@ from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from host import config as configs
 from host import log as logs
 from host.admin.messages import AdminAnswer, AdminRequest, NotNow
-from host.config import Config, Listen
-from host.errors import ConfigError
+from host.admin.tyk import TykControl
+from host.config import Config, Listen, WasmPlugin
+from host.config.watch import Watch
 from host.external.processes import Processes
 from host.metrics.layout import add_up
 from host.metrics.server import MetricsServer
 from host.metrics.table import MetricsTable
 from host.proxy import bind
+from host.reloading import Reloader
 from host.reporting import exposition_of
 from host.rollout import Rollout, shared_folder
 from host.sockets import authority, bind_all
@@ -39,10 +40,13 @@ if TYPE_CHECKING:
 logger = logging.getLogger("sluiceway")
 
 
-def serve(source: Path | Config, listen: Listen | None = None, workers: int | None = None) -> int:
+def serve(
+    source: Path | Config, listen: Listen | None = None, workers: int | None = None, *, watch: bool = False
+) -> int:
     """Serve a configuration file, or a Config, until told to stop; returns the exit status.
 
-    `listen` and `workers` take the place of what the configuration says. The Admin API is served over files alone.
+    `listen` and `workers` take the place of what the configuration says. `watch`: reload when any file of it changes,
+    and not `apisix.yaml` alone. The Admin API is served over files alone.
     Raises ConfigError for a file that cannot be used, ListenError when an address cannot be listened on.
     """
 
@@ -51,20 +55,34 @@ def serve(source: Path | Config, listen: Listen | None = None, workers: int | No
             loaded = dataclasses.replace(loaded, listen=(listen,))
         return loaded if workers is None else dataclasses.replace(loaded, workers=workers)
 
-    def load() -> Config:
-        return adapt(configs.load(source) if isinstance(source, Path) else source)
-
+    watched = Watch()
     _open_standard_streams()
     if isinstance(source, Path):
         # Reading takes libraries that nobody needs who is given a Config.
         from host.admin.resources import begin
+        from host.config.files import make
+        from host.config.watched import WatchedFiles
 
-        config, resources, first = begin(source, adapt)
+        read = WatchedFiles(source, watched, watches_all=watch).read
+        config, resources, first = begin(read, adapt)
+
+        def load() -> Config:
+            return adapt(make(read()))
+
     else:
-        config, resources, first = adapt(dataclasses.replace(source, admin=None)), None, None
+        given = adapt(dataclasses.replace(source, admin=None))
+        config, resources, first = given, None, None
+        files = [
+            each.file for each in given.plugins if isinstance(each, WasmPlugin) and each.file is not None
+        ]
+        watched.take({each: watched.sign(each) for each in files if watch})
+
+        def load() -> Config:
+            return given
+
     log = logs.setup(config.log.level, config.log.format)
     try:
-        return asyncio.run(Supervisor(config, load, resources, first).run())
+        return asyncio.run(Supervisor(config, load, watched, resources, first).run())
     finally:
         log.flush()
 
@@ -85,15 +103,16 @@ class Supervisor:
         self,
         config: Config,
         load: Callable[[], Config],
+        watch: Watch,
         resources: Resources | None = None,
         first: Proposal | None = None,
     ) -> None:
         """Bind the addresses, those of the metrics and of the Admin API too. Raises ListenError.
 
         `load` reads the configuration anew; where there are `resources`, which the Admin API changes, they do it, and
-        `first` is what they began with.
+        `first` is what they began with. `watch`: the files at whose change it is done.
         """
-        self._load = load
+        self._watch = watch
         count = config.workers or len(os.sched_getaffinity(0))
         self._folder = shared_folder(config.stores, count)
         self._metrics = MetricsTable()
@@ -112,6 +131,8 @@ class Supervisor:
         self._admin = (
             _admin_service(resources, first, self._rollout, self._change) if first is not None else None
         )
+        self._reloader = Reloader(self._rollout, load, self._admin, self.stopping, self._count_reload)
+        self._tyk = TykControl(config.tyk_secret, self._reloader.ask) if config.tyk_secret else None
         self._tasks: set[asyncio.Task[Any]] = set()
         self._has_served = False
 
@@ -178,7 +199,8 @@ class Supervisor:
             if not self._has_served:
                 logger.error("no worker has come up; trying again")
             if self._admin is not None:
-                await self._admin.start()
+                await self._admin.start(self._ask)
+            self._do(self._reloader.keep_looking(self._watch))
         try:
             return max(await asyncio.gather(*tasks))
         finally:
@@ -209,45 +231,12 @@ class Supervisor:
             each.drain(self.config.shutdown_timeout)
 
     def _on_reload(self) -> None:
-        self._do(self._reload())
+        self._reloader.ask()
 
     def _do(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-    async def _reload(self) -> None:
-        async with self.changing:
-            if self.stopping.is_set():
-                return
-            try:
-                # On a thread: bundles of Tyk's may have to be fetched.
-                if self._admin is not None:
-                    proposal = await asyncio.to_thread(self._admin.resources.reread)
-                    new = proposal.config
-                else:
-                    proposal, new = None, await asyncio.to_thread(self._load)
-            except ConfigError as error:
-                for problem in error.problems:
-                    logger.error("%s", problem)
-                logger.error("not reloaded: the configuration has %d problems", len(error.problems))
-                self._count_reload("refused")
-                return
-            except Exception:
-                logger.exception("not reloaded")
-                return
-            if kept := self._rollout.kept(new):
-                logger.warning("changed, but taken up by a restart only: %s", ", ".join(kept))
-            if problems := await self._rollout.reload(new):
-                for each in problems:
-                    logger.error("%s", each)
-                logger.error("not reloaded: the last configuration stays")
-                return
-            if self._admin is not None and proposal is not None:
-                self._admin.settle(proposal)
-            for workplace in self.workplaces:
-                if workplace.is_up:
-                    logger.info("reloaded", extra={"fields": {"worker": workplace.number}})
 
     async def _change(self, proposal: Proposal) -> list[str]:
         """Have the Admin API's proposal served; returns why it is not. Raises NotNow."""
@@ -270,12 +259,17 @@ class Supervisor:
             self._tell()
 
     def admin_asked(self, request: AdminRequest, reply: Callable[[AdminAnswer], None]) -> None:
-        """A worker has got a request of the Admin API."""
+        """A worker has got a request of the Admin API, or of Tyk's."""
         self._do(self._answer(request, reply))
 
     async def _answer(self, request: AdminRequest, reply: Callable[[AdminAnswer], None]) -> None:
+        reply(await self._ask(request))
+
+    async def _ask(self, request: AdminRequest) -> AdminAnswer:
+        if self._tyk is not None and self._tyk.is_asked(request):
+            return await self._tyk.handle(request)
         assert self._admin is not None
-        reply(await self._admin.answer(request))
+        return await self._admin.answer(request)
 
     def enqueued(self, workplace: Workplace, queues: list[int] | None) -> None:
         """Items have come into these shared queues, or into any (None): the other workers have to be told."""

@@ -7,6 +7,7 @@ API's own. It must not know how they are answered.
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
 from collections.abc import Sequence
 from typing import Final
@@ -14,8 +15,9 @@ from typing import Final
 from abi.types import Action
 from host.admin.access import Addresses
 from host.admin.messages import MAX_BODY_BYTES, AdminAnswer, AdminRequest, Ask, error
+from host.admin.tyk import tyk_rule
 from host.chain import BodyLimits, FilterChain
-from host.config import ADMIN_PREFIX
+from host.config import ADMIN_PREFIX, Config
 from host.exchange import Route
 from host.exchange.local import LocalAnswers
 from host.filters.python import FilterContext, PythonFilter, PythonFilterAdapter
@@ -29,6 +31,9 @@ logger = logging.getLogger("sluiceway.admin")
 
 _MOST_AT_ONCE: Final = 16
 """Requests that wait for their answers; each may have a body in memory."""
+
+_KEYS: Final = (b"x-api-key", b"x-tyk-authorization")
+_ANYBODY: Final = ("0.0.0.0/0", "::/0")
 
 
 class AdminFilter(PythonFilter):
@@ -46,16 +51,18 @@ class AdminFilter(PythonFilter):
     def on_request_headers(self, context: FilterContext, end_of_stream: bool) -> Action:
         """Turn strangers away before their bodies are read."""
         headers, client = context.request_headers, _ip_of(context)
-        target, key = headers.get(b":path") or b"", headers.get(b"x-api-key") or b""
-        # Either may hold the key, and an access log may show both.
-        headers.remove(b"x-api-key")
+        target = headers.get(b":path") or b""
+        key, tyk_key = (headers.get(name) or b"" for name in _KEYS)
+        # Each may hold a key, and an access log may show all of them.
+        for name in _KEYS:
+            headers.remove(name)
         headers.set(b":path", target.partition(b"?")[0])
         if isinstance(context.stream, LocalAnswers):
             context.stream.hide_query()
         if not self._addresses.admit(client):
             self._answer(context, error(403, "403 Forbidden"))
             return Action.PAUSE
-        context.data = AdminRequest(headers.get(b":method") or b"", target, client, key)
+        context.data = AdminRequest(headers.get(b":method") or b"", target, client, key, tyk_key=tyk_key)
         if end_of_stream:
             self._begin(context, b"")
         return Action.PAUSE
@@ -82,7 +89,7 @@ class AdminFilter(PythonFilter):
         if len(self._asking) >= _MOST_AT_ONCE:
             self._answer(context, error(503, "503 too many requests of the Admin API at once"))
             return
-        request = AdminRequest(head.method, head.target, head.client, head.key, body)
+        request = dataclasses.replace(head, body=body)
         task = asyncio.get_running_loop().create_task(self._finish(context, request))
         self._asking.add(task)
         task.add_done_callback(self._asking.discard)
@@ -115,6 +122,12 @@ def admin_route(ask: Ask, allow: Sequence[str], deadlines: Deadlines) -> Route:
     return Route("", chain, Upstream("", [], deadlines, TcpDialer()))
 
 
-def admin_rule(route: Route) -> Rule[Route]:
-    """Return the rule of that route beside others: no plugin of theirs, nor a global rule, sees its requests."""
-    return Rule(route, (ADMIN_PREFIX, ADMIN_PREFIX + "/*"))
+def rules_beside(config: Config, ask: Ask, deadlines: Deadlines) -> tuple[Rule[Route], ...]:
+    """Return the rules of what shares the port of a configuration's routes; no plugin of theirs, nor a global rule,
+    sees its requests."""
+    admin, rules = config.admin, []
+    if admin is not None and admin.listen is None:
+        rules.append(Rule(admin_route(ask, admin.allow, deadlines), (ADMIN_PREFIX, ADMIN_PREFIX + "/*")))
+    if config.tyk_secret and (admin is None or admin.listen is None):
+        rules.append(tyk_rule(admin_route(ask, _ANYBODY, deadlines)))
+    return tuple(rules)

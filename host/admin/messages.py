@@ -13,13 +13,15 @@ MAX_BODY_BYTES: Final = 1536 * 1024
 
 @dataclass(frozen=True, slots=True)
 class AdminRequest:
-    """`target` is the request's as it came. `key` is the X-API-KEY field's, or b""; `client` an IP address."""
+    """`target` is the request's as it came. `key` is the X-API-KEY field's, `tyk_key` that of X-Tyk-Authorization, or
+    b""; `client` an IP address."""
 
     method: bytes
     target: bytes
     client: str = ""
     key: bytes = field(default=b"", repr=False)
     body: bytes = field(default=b"", repr=False)
+    tyk_key: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from typing import Any
 
 from host.admin.store import StoreFile, Told
 from host.config import AdminKey, Config
-from host.config.files import Documents, admin_of, make, read
+from host.config.files import Documents, admin_of, make
 from host.config.overlay import entries, laid_over
 
 
@@ -29,17 +29,17 @@ class Proposal:
 
 
 class Resources:
-    """The files of `path`, and what was told; `adapt` makes of their configuration what this process serves."""
+    """What `read` returns of the files, and what was told; `adapt` makes of it what this process serves."""
 
     def __init__(
         self,
-        path: Path,
+        read: Callable[[], Documents],
         base: Documents,
         store: Path | None,
         adapt: Callable[[Config], Config] = lambda each: each,
     ) -> None:
         """`base`: the files as they were read. `store`: outlives a restart. Raises ConfigError for a bad store."""
-        self._path, self._adapt = path, adapt
+        self._read, self._adapt = read, adapt
         self._file = StoreFile(store) if store is not None else None
         self._base = self._merged = base
         self.told = self._file.load() if self._file is not None else Told()
@@ -50,7 +50,7 @@ class Resources:
 
     def reread(self) -> Proposal:
         """Return it with the files as they are now. Raises ConfigError."""
-        return self._proposal(read(self._path), self.told)
+        return self._proposal(self._read(), self.told)
 
     def changed(self, kind: str, own_id: str, value: dict[str, Any] | None) -> Proposal:
         """Return it with another value of one resource, or without it.
@@ -85,16 +85,16 @@ class Resources:
 
 
 def begin(
-    path: Path, adapt: Callable[[Config], Config] = lambda each: each
+    read: Callable[[], Documents], adapt: Callable[[Config], Config] = lambda each: each
 ) -> tuple[Config, Resources | None, Proposal | None]:
     """Return what is to be served at the start; where the Admin API is served, also what it changes, and its proposal.
 
-    `adapt`: as `Resources` has it. Raises ConfigError.
+    `read`, `adapt`: as `Resources` has them. Raises ConfigError.
     """
-    documents = read(path)
+    documents = read()
     settings = admin_of(documents)
     if settings is None:
         return adapt(make(documents)), None, None
-    resources = Resources(path, documents, settings.store, adapt)
+    resources = Resources(read, documents, settings.store, adapt)
     first = resources.first()
     return first.config, resources, first

@@ -9,7 +9,7 @@ import time
 
 from host.admin.access import Keys
 from host.admin.api import AdminApi, Apply
-from host.admin.messages import AdminAnswer, AdminRequest
+from host.admin.messages import AdminAnswer, AdminRequest, Ask
 from host.admin.resources import Proposal, Resources
 from host.admin.server import AdminServer
 
@@ -38,17 +38,17 @@ class AdminService:
         self.resources = resources
         resources.settle(first)
 
-    async def start(self) -> None:
-        """Answer from now on."""
+    async def start(self, ask: Ask) -> None:
+        """Answer from now on; `ask` is for the port of its own."""
         if self._server is None:
             logger.info("Admin API: on the gateway's own port")
             return
-        await self._server.start(self._api.handle, self._allow)
+        await self._server.start(ask, self._allow)
         host, port = self._server.address
         logger.info("Admin API: on http://%s:%d", f"[{host}]" if ":" in host else host, port)
 
     async def answer(self, request: AdminRequest) -> AdminAnswer:
-        """Return the answer to a request that a worker has got; it never raises."""
+        """Return the answer to a request of the Admin API; it never raises."""
         return await self._api.handle(request)
 
     def settle(self, proposal: Proposal) -> None:

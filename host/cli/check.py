@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from host import config
 from host.admin.resources import begin
+from host.config.files import read
 from host.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -40,7 +41,8 @@ def add_to(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def _check(options: argparse.Namespace) -> int:
-    found, _, _ = begin(options.config)  # with what the Admin API was told, where that is kept
+    path: Path = options.config
+    found, _, _ = begin(lambda: read(path))  # with what the Admin API was told, where that is kept
     # Only now: a configuration that cannot be read needs no engine.
     from host import log as logs
     from host import proxy

@@ -19,7 +19,8 @@ examples:
   sluiceway run config.yaml --listen 127.0.0.1:9080 --workers 1
   sluiceway run plugin.wasm --upstream http://127.0.0.1:8080 --conf '{"headers": []}'
 
-signals: SIGTERM and SIGINT finish the requests in flight and end; SIGHUP reads the configuration anew.
+signals: SIGTERM and SIGINT finish the requests in flight and end; SIGHUP reads the configuration anew,
+as a change of apisix.yaml does, or with --watch one of any file.
 """
 
 LOOPBACK = Listen("127.0.0.1", 9080)
@@ -50,6 +51,11 @@ def add_to(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument(
         "--conf", metavar="TEXT", help="with PLUGIN.wasm: its configuration, passed byte for byte"
     )
+    parser.add_argument(
+        "--watch",
+        action="store_true",
+        help="reload when a file changes that the configuration names; apisix.yaml is watched always",
+    )
     parser.set_defaults(command=lambda options: _run(parser, options))
 
 
@@ -65,7 +71,7 @@ def _run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     # The gateway brings wasmtime and uvloop with it: no other command waits for them.
     from host.supervisor import serve
 
-    return serve(source, listen=options.listen, workers=options.workers)
+    return serve(source, listen=options.listen, workers=options.workers, watch=options.watch)
 
 
 def plugin_config(file: Path, node: Node, conf: str | None) -> Config:

@@ -77,7 +77,7 @@ def read(path: Path) -> Documents:
     if companion is None and _has_others(gateway):
         return Documents(gateway, gateway)
     if companion is None:
-        places = " or ".join(str(place) for place in _companion_places(path))
+        places = " or ".join(str(place) for place in companion_places(path))
         missing = (
             f"holds no routes, and there is no {places} to hold them, nor deployment.admin to add them by"
         )
@@ -132,13 +132,13 @@ def _has_others(document: Document) -> bool:
     return (isinstance(tyk, dict) and bool(tyk.get("apis"))) or "declarative_config" in section_of(document)
 
 
-def _companion_places(path: Path) -> list[Path]:
+def companion_places(path: Path) -> list[Path]:
     """`apisix.yaml` in the same folder, or in `conf` below it as an APISIX installation has it."""
     return [path.parent / "apisix.yaml", path.parent / "conf" / "apisix.yaml"]
 
 
 def _companion(path: Path) -> Path | None:
-    return next((place for place in _companion_places(path) if place != path and place.exists()), None)
+    return next((place for place in companion_places(path) if place != path and place.exists()), None)
 
 
 def admin_of(documents: Documents) -> Admin | None:

@@ -318,6 +318,7 @@ class Config:
     not. `processes`: what is kept running beside the gateway, once for all workers. `shadow_report`: the file that
     takes what shadows did otherwise, a line of JSON an exchange. `problems`: what was left out of it because it could
     not be had, as an API whose bundle is not trusted; `warnings`: what is in it and does nothing.
+    `tyk_secret`: who knows it may have the configuration read anew over HTTP; "": nobody.
     """
 
     listen: tuple[Listen, ...] = (Listen("0.0.0.0", 9080),)
@@ -329,6 +330,7 @@ class Config:
     access_log: AccessLogConfig | None = None
     prometheus: Prometheus | None = None
     admin: Admin | None = None
+    tyk_secret: str = field(default="", repr=False)
     node: NodeConfig = field(default_factory=NodeConfig)
     response_order: ResponseOrder = "descending"
     plugins: tuple[Plugin, ...] = ()

@@ -44,6 +44,7 @@ def resolve(
         access_log=_access_log(nginx.http, folder),
         prometheus=_prometheus(gateway),
         admin=admin(gateway.apisix, gateway.deployment, folder),
+        tyk_secret=gateway.tyk.secret,
         node=model.NodeConfig(gateway.node.id, gateway.node.cluster, gateway.node.metadata),
         response_order=gateway.response_order,
         shadow_report=folder / gateway.shadow_report if gateway.shadow_report else None,

@@ -43,7 +43,7 @@ class Desk:
         documents = read(self.path)
         settings = admin_of(documents)
         assert settings is not None
-        self.resources = Resources(self.path, documents, settings.store)
+        self.resources = Resources(lambda: read(self.path), documents, settings.store)
         self.resources.settle(self.resources.first())
         keys = Keys([AdminKey("a", ADMIN, "admin"), AdminKey("v", VIEWER, "viewer")])
         self.api = AdminApi(self.resources, keys, self._apply, asyncio.Lock(), lambda: self.now)

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator, Field, Tag, WithJsonSchema
 
+from host.config.schema.admin import Secret
 from host.config.schema.base import Strict, by_form, words
 from host.config.schema.scalars import PositiveDuration, Size, bad_value, describe, parse_address
 
@@ -85,6 +86,10 @@ class Tyk(Strict):
         default=[],
         description="Files with an API definition in JSON, or folders of them, relative to this file's folder; or "
         "the definitions themselves.",
+    )
+    secret: Secret = Field(
+        default="",
+        description="What `X-Tyk-Authorization` must be at `/tyk/reload`, which is served where this is set.",
     )
     middleware_path: Annotated[str, Field(min_length=1)] = Field(
         default="middleware", description="Folder whose `bundles` holds unpacked bundles, relative likewise."
