@@ -44,6 +44,7 @@ class Exchange(HttpStream):
             (b":method", method),
             (b":path", b"/apisix/admin/routes?api_key=q"),
             (b"X-API-KEY", b"k"),
+            (b"X-Tyk-Authorization", b"t"),
         ):
             self.request_headers.add(name, value)
         self.flags = 0
@@ -68,8 +69,9 @@ def test_a_request_is_asked_as_a_whole() -> None:
         assert exchange.on_request_body(b"cd", True) == 0
         await asyncio.sleep(0)
         target = b"/apisix/admin/routes?api_key=q"
-        assert desk.asked == [AdminRequest(b"PUT", target, "127.0.0.1", b"k", b"abcd")]
+        assert desk.asked == [AdminRequest(b"PUT", target, "127.0.0.1", b"k", b"abcd", b"t")]
         assert "k'" not in repr(desk.asked)
+        assert "b't'" not in repr(desk.asked)
         assert exchange.request_headers.items() == [(b":method", b"PUT"), (b":path", b"/apisix/admin/routes")]
         desk.may_answer.set()
         await exchange.is_answered.wait()
