@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from host.config import model
+from host.config.document import escape
 from host.config.process_values import SOCKET, ProcessSpec
 from host.config.resolve_plugins import PlaceOf
 from host.config.runner_values import DEFAULT_RUNNER, RUNNER_PLUGINS, Runner, RunnerPlugin
@@ -18,8 +19,21 @@ logger = logging.getLogger("sluiceway.config")
 
 def runner_use(use: schema.RunnerUse) -> bytes:
     """Return a use's configuration, as `RunnerPlugin` has it."""
+    for plugin in use.conf:
+        _warn_of(plugin.name, plugin.value)
     values = use.model_dump(include={"conf", "allow_degradation", "runner"}, exclude_none=True)
     return json.dumps(values, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _warn_of(plugin: str, value: str) -> None:
+    """Tell of what looks like JSON and is none: a runner only skips a plugin that cannot read its configuration."""
+    if not value.lstrip().startswith(("{", "[")):
+        return
+    try:
+        json.loads(value)
+    except (ValueError, RecursionError) as error:
+        text = "plugin %s of a runner: its value is no JSON (%s); runners skip a plugin that cannot read its value"
+        logger.warning(text, escape(plugin, 60), error)
 
 
 def _declared(section: schema.ExtPlugin) -> Iterator[tuple[str, schema.Runner]]:

@@ -249,3 +249,17 @@ def test_a_variable_has_a_name(name: str) -> None:
     text = f'nginx_config: {{envs: ["{name}"]}}\nroutes: []\n'
     (problem,) = problems(text)
     assert "nginx_config.envs[0]: expected NAME or NAME=value" in problem
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [('{"body": "hello"}', 0), ("plain text", 0), ("", 0), ("{body: hello}", 1), ("[" * 100_000, 1)],
+)
+def test_a_value_that_is_no_json_is_told(value: str, said: int, caplog: pytest.LogCaptureFixture) -> None:
+    """A runner would say nothing of it; and it is no error, since a plugin may read what it likes."""
+    with caplog.at_level(logging.WARNING):
+        loads(MANAGED + ROUTE % json.dumps({"conf": [{"name": "say", "value": value}]}))
+    assert len(caplog.records) == said
+    assert all(
+        each.message.startswith("plugin say of a runner: its value is no JSON (") for each in caplog.records
+    )
