@@ -151,22 +151,24 @@ VMS = 'sluiceway_plugin_vms{plugin="counting"}'
 def test_the_number_of_vms_goes_up_and_down_again(tmp_path: Path) -> None:
     """EC WasmVmCountGauge: with the plugin gone from the configuration its VMs are."""
 
-    async def run() -> tuple[str, str]:
+    async def until(proxy: Proxy, vms: int) -> None:
+        async with asyncio.timeout(10):
+            while value(proxy.metrics(), VMS) != vms:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+
+    async def run() -> str:
         with origin() as server:
             text = configuration(tmp_path, server.server_port, free_port())
             async with Proxy(listening(configs.loads(text))) as proxy:
-                before = proxy.metrics()
+                await until(proxy, 2)  # one serves, one stands by, when it is built
                 route = (
                     f'routes: [{{uri: /a*, upstream: {{nodes: {{"127.0.0.1:{server.server_port}": 1}}}}}}]'
                 )
                 await proxy.reload(listening(configs.loads(text[: text.index("wasm:")] + route)))
-                async with asyncio.timeout(10):
-                    while value(proxy.metrics(), VMS):  # noqa: ASYNC110
-                        await asyncio.sleep(0.01)
-                return before, proxy.metrics()
+                await until(proxy, 0)
+                return proxy.metrics()
 
-    before, after = asyncio.run(run())
-    assert value(before, VMS) == 2  # one serves, one stands by
+    after = asyncio.run(run())
     assert value(after, 'sluiceway_plugin_memory_bytes{plugin="counting"}') == 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -22,6 +23,8 @@ def test_the_report_of_the_example_is_that_of_the_page(tmp_path: Path) -> None:
             status, fields, _ = get(gateway.serving(), "/hello")
             assert (status, fields["x-served-by"]) == (200, "sluiceway")
             gateway.wait_for("shadow custom-response-header differs from stamp on GET /hello")
+            gateway.signal(signal.SIGTERM)  # the report is written in blocks, the last one at the end
+            assert gateway.stopped() == 0
     command = [sys.executable, "-m", "host", "shadow", str(tmp_path / "shadows.jsonl")]
     result = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=ROOT)
     (expected,) = re.findall(r"\$ sluiceway shadow shadows.jsonl\n(.*?)```", PAGE, re.DOTALL)
