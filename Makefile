@@ -33,7 +33,7 @@ run: $(VENV)/core.stamp ## Start the gateway on 127.0.0.1:9080 with a TinyGo plu
 
 .PHONY: test
 test: venv ## Run the test suite (skips, with the reason, what needs an absent peer)
-	timeout --signal=INT 780 $(BIN)/python -m pytest $(PYTEST_ARGUMENTS)
+	timeout --signal=INT 840 $(BIN)/python -m pytest $(PYTEST_ARGUMENTS)
 
 ##@ Work on it
 

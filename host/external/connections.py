@@ -120,11 +120,12 @@ class Connections:
         if self._sweeping is not None:
             self._sweeping.cancel()
             self._sweeping = None
-        self._drop_idle()
+        self.drop_idle()
         for each in list(self._taken):
             self.discard(each)  # its place goes to the first who waits, who gives it on
 
-    def _drop_idle(self) -> None:
+    def drop_idle(self) -> None:
+        """Close what is not in use."""
         while self._idle:
             self._idle.popleft().close()
 
@@ -198,7 +199,7 @@ class Connections:
         if generation != self.generation:
             had, self.generation = self.generation, generation
             if had is not None:
-                self._drop_idle()
+                self.drop_idle()
                 if self.on_generation is not None:
                     self.on_generation(generation)
         return made

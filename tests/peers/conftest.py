@@ -15,6 +15,16 @@ import pytest
 from tests.peers import envoy, nginx
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave what builds its peers to `make test-peers`."""
+    if os.environ.get("SLUICEWAY_PEERS") == "require":
+        return
+    skip = pytest.mark.skip(reason="builds its peers: `make test-peers` runs it")
+    for item in items:
+        if item.get_closest_marker("builds_peers") is not None:
+            item.add_marker(skip)
+
+
 def _require(path: Path | str | None, name: str) -> Path:
     if path is not None and Path(path).exists():
         return Path(path)

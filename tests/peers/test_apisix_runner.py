@@ -26,7 +26,7 @@ from tests.peers.process import free_port
 
 Address = tuple[str, int]
 
-pytestmark = pytest.mark.timeout(600)  # the first builds runners
+pytestmark = [pytest.mark.builds_peers, pytest.mark.timeout(600)]  # the first builds runners
 
 
 def _made(make: Callable[[], Any]) -> Any:

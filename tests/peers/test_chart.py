@@ -12,6 +12,8 @@ import pytest
 from bench.chart.kinds import KINDS
 from bench.load.servers import ROOT
 
+pytestmark = pytest.mark.builds_peers
+
 
 @pytest.mark.timeout(600)  # the first time, peers are built
 def test_the_short_form_measures_every_kind(nginx_binary: Path, wrk: Path, tmp_path: Path) -> None:

@@ -18,6 +18,8 @@ from tests.peers.test_apisix_runner import ask, go_runner, origin, running
 
 __all__ = ["go_runner", "origin"]  # fixtures
 
+pytestmark = pytest.mark.builds_peers
+
 BLOCKS = re.findall(r"```(\w*)\n(.*?)```", (ROOT / "docs/external-plugins.md").read_text(), re.DOTALL)
 YAML = [text for language, text in BLOCKS if language == "yaml"]
 SHELL = [text for language, text in BLOCKS if language == "sh"]

@@ -20,7 +20,7 @@ from tests.e2e.gateway import run
 from tests.peers import runners
 from tests.peers.kong import install
 
-pytestmark = pytest.mark.timeout(600)  # the first time, servers are built
+pytestmark = [pytest.mark.builds_peers, pytest.mark.timeout(600)]  # the first time, servers are built
 
 
 def _installed(make: Callable[[], Any]) -> Any:

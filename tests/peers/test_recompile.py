@@ -18,7 +18,7 @@ from host.testing import CallFailure, ChainHost, PluginHost, ProxyServer, Upstre
 from host.testing.stream import HostedStream
 from host.testing.upstream import Response
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.builds_peers, pytest.mark.timeout(600)]
 
 SOURCES = Path(__file__).parent / "recompile"
 REQUEST = [

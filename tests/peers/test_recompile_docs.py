@@ -12,7 +12,7 @@ import pytest
 from host.cli import main
 from host.testing import ProxyServer, UpstreamServer
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.builds_peers, pytest.mark.timeout(600)]
 
 DOCUMENT = (Path(__file__).resolve().parents[2] / "docs/recompile.md").read_text()
 

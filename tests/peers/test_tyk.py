@@ -20,7 +20,7 @@ from tests.peers import runners
 from tests.peers.kong import install
 from tests.peers.making import Missing
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.builds_peers, pytest.mark.timeout(600)]
 
 SOURCES = Path(__file__).parent / "tyk"
 NAMES = {

@@ -46,14 +46,13 @@ class RunnerClient:
         )
         tokens = Tokens(runner.conf_expire_time, now or asyncio.get_running_loop().time)
         self._line = Line(runner, connections, tokens)
-        self._is_closed = False
         self._calls = 0
         self._users = 0
 
     @property
-    def is_closed(self) -> bool:
-        """Nobody has it any more, and the last call has ended."""
-        return self._is_closed
+    def is_unused(self) -> bool:
+        """Nobody has it any more, and no call is under way; exchanges that began with it may make another yet."""
+        return not self._users and not self._calls
 
     # --- who uses it -------------------------------------------------------------------------------------------
 
@@ -62,18 +61,18 @@ class RunnerClient:
         self._users += 1
 
     def let_go(self) -> None:
-        """One less has it; the last one's calls still end properly."""
+        """One less has it; what began with the last one still ends properly."""
         self._users -= 1
-        self._close_unused()
+        self._rest()
 
     def close(self) -> None:
-        """End all calls now."""
-        self._is_closed = True
+        """End all calls now, and make no more."""
         self._line.connections.close()
 
-    def _close_unused(self) -> None:
-        if not self._users and not self._calls:
-            self.close()
+    def _rest(self) -> None:
+        """Keep no connections for calls that nobody is to make."""
+        if self.is_unused:
+            self._line.connections.drop_idle()
 
     # --- what it is asked --------------------------------------------------------------------------------------
 
@@ -116,7 +115,7 @@ class RunnerClient:
             raise
         finally:
             self._calls -= 1
-            self._close_unused()
+            self._rest()
 
     async def _refreshing(self, order: Order) -> Message:
         """Again with a new token, while the runner does not know the one that it was given."""

@@ -47,11 +47,11 @@ class RunnerKind:
         for name, runner in runners.items():
             path = str(runner.path) if runner.path is not None else sockets.get(runner.process, "")
             found = self._clients.get((runner, path))
-            if found is None or found.is_closed:
+            if found is None:
                 found = self._clients[runner, path] = RunnerClient(runner, path, metrics=self._metrics)
             found.hold()
             clients[name] = found
-        self._clients = {key: client for key, client in self._clients.items() if not client.is_closed}
+        self._clients = {key: client for key, client in self._clients.items() if not client.is_unused}
         return LoadedRunners(clients)
 
     async def close(self) -> None:

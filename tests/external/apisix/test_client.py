@@ -575,13 +575,16 @@ def test_who_has_a_client_keeps_it_until_its_last_call(path: Path) -> None:
             await gate.wait()
             return await echo(runner, call, link)
 
-        async with asked(path, reply=wait) as (_, client):
+        async with asked(path, reply=wait) as (runner, client):
             asking = asyncio.ensure_future(ask(client))
             await asyncio.sleep(0.01)
             client.let_go()
-            assert not client.is_closed
+            assert not client.is_unused
             gate.set()
             assert await asking == b"a"
-            assert client.is_closed
+            assert client.is_unused
+            # An exchange that began with it, and whose turn comes only now: it is served, and nothing stays open.
+            assert await ask(client) == b"a"
+            assert (runner.connections, client.is_unused) == (2, True)
 
     run(test())

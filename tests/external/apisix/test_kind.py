@@ -6,8 +6,11 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from host.assembly import Assembly, Surroundings, assemble
 from host.config import loads
+from host.errors import PeerUnavailable
 from host.external.apisix.client import RunnerClient
 from host.external.apisix.filter import RunnerFilter
 from host.filters.python import PythonFilterAdapter
@@ -90,13 +93,14 @@ def test_a_reload_keeps_connections_and_tokens_of_a_runner_that_stays_as_it_is(t
             text = configuration(tmp_path, "{ext-plugin-post-req: {}}", timeout=6)
             third = await made(around, text, second)
             assert client(third) is not own
-            assert not own.is_closed
+            assert not own.is_unused
             second.retire(third)
-            assert own.is_closed
+            assert own.is_unused
             assert await ask(client(third)) == b"a"
             third.close()
             await around.kinds.close()
-            assert client(third).is_closed
+            with pytest.raises(PeerUnavailable):
+                await ask(client(third))
         await runner.stop()
 
     run(test())
