@@ -158,6 +158,7 @@ class Proxy:
             stores.keep_only(vm_ids(self.config))  # a database may have those of an earlier configuration
             self._fetch_again_later()
             self._server = Server(self._exchange, deadlines, http_settings(self.config.http))
+            self._services.statistics = self._statistics
             self._streams = StreamServer(
                 self._stream_rules, deadlines, max_connections=self.config.http.worker_connections
             )
@@ -172,6 +173,13 @@ class Proxy:
             raise
         addresses = [each.getsockname()[:2] for each in bound]
         self.addresses, self.stream_addresses = addresses[:count], addresses[count:]
+
+    def _statistics(self) -> dict[str, int]:
+        if self._server is None or self._around is None:
+            return {}
+        server = self._server.statistics()
+        in_flight = server["connections_writing"]
+        return {**server, "total_requests": self._around.requests.total + in_flight}
 
     def _stream_rules(self) -> Rules:
         assert self._assembly is not None

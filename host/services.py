@@ -8,7 +8,7 @@ import logging
 import os
 import threading
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -61,6 +61,7 @@ class LoopServices:
         self.stores = stores if stores is not None else Stores()
         self.foreign_functions = ForeignFunctions()
         self.metrics = metrics if metrics is not None else MetricsTable()
+        self.statistics: Callable[[], Mapping[str, int]] = dict  # of the worker's clients, once it has some
         self._loop = loop
         self._log = log
         self._callouts = callouts

@@ -7,7 +7,7 @@ how chains are made.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -62,6 +62,10 @@ class Services(Protocol):
     @property
     def metrics(self) -> MetricsTable:
         """Where to count."""
+
+    @property
+    def statistics(self) -> Callable[[], Mapping[str, int]]:
+        """Tells of connections and requests, under the names of nginx's variables."""
 
     def run(self, work: Callable[[], T]) -> Awaitable[T]:
         """Do work that would hold up the loop on a helper thread."""

@@ -246,10 +246,20 @@ class Downstream(RequestReader):
             timeouts.keepalive, timeouts.body, timeouts.stream, NEVER, timeouts.linger, NEVER,
         )[self._state]  # fmt: skip
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether it waits for a request."""
+        return self._state == HEAD and not self._partial
+
+    @property
+    def is_reading_head(self) -> bool:
+        """Whether a part of a request's head has come."""
+        return self._state == HEAD and bool(self._partial)
+
     def drain(self) -> None:
         """Let the request in flight be the last; an idle connection is closed now."""
         self._draining = True
-        if self._state == HEAD and not self._partial:
+        if self.is_idle:
             self.close()
 
 

@@ -33,6 +33,8 @@ class Server:
         self.judge_handle = hot.capsule(self.judge)
         self.writer = HeadWriter()
         self.connections: set[Downstream] = set()
+        self.accepted = 0  # of all, and how many of these were served
+        self.handled = 0
         self._servers: list[asyncio.Server] = []
         self._empty: asyncio.Event | None = None
         self._draining = False
@@ -59,7 +61,23 @@ class Server:
         """Register a connection; False when it is one too many."""
         self.connections.add(connection)
         self.deadlines.add(connection)
-        return len(self.connections) <= self.settings.max_connections and not self._draining
+        self.accepted += 1
+        is_served = len(self.connections) <= self.settings.max_connections and not self._draining
+        self.handled += is_served
+        return is_served
+
+    def statistics(self) -> dict[str, int]:
+        """Return the numbers of connections, under the names of nginx's variables."""
+        waiting = sum(connection.is_idle for connection in self.connections)
+        reading = sum(connection.is_reading_head for connection in self.connections)
+        return {
+            "connections_active": len(self.connections),
+            "connections_reading": reading,
+            "connections_writing": len(self.connections) - waiting - reading,
+            "connections_waiting": waiting,
+            "connections_accepted": self.accepted,
+            "connections_handled": self.handled,
+        }
 
     def closed(self, connection: Downstream) -> None:
         """Forget a connection."""

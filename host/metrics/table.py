@@ -86,6 +86,11 @@ class RequestCounters:
         self.indexes = [counter.index for counter in self._counters]
         self.durations = table.histogram("http_request_duration_milliseconds")
 
+    @property
+    def total(self) -> int:
+        """Exchanges that have ended, in this process."""
+        return sum(counter.value for counter in self._counters)
+
     def add(self, status: int) -> None:
         """Count an exchange that no chain has seen."""
         self._counters[status // 100].add()

@@ -276,3 +276,22 @@ def test_a_fault_of_ours_ends_one_request_only(caplog: pytest.LogCaptureFixture)
     assert "ZeroDivisionError" in caplog.text
     good.send(GET)
     assert status_of(good.received()) == 404
+
+
+def test_connections_are_counted_by_what_they_do() -> None:
+    """Under the names of nginx's variables: idle, within a head, with a request under way, and one too many."""
+    wire = Wire(HttpSettings(max_connections=3))
+    idle, reading, writing, refused = (wire.client() for _ in range(4))
+    reading.send(b"GET / HT")
+    writing.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    refused.reset()
+    assert wire.server.statistics() == {
+        "connections_active": 3,
+        "connections_reading": 1,
+        "connections_writing": 1,
+        "connections_waiting": 1,
+        "connections_accepted": 4,
+        "connections_handled": 3,
+    }
+    idle.reset()
+    assert wire.server.statistics()["connections_active"] == 2

@@ -86,6 +86,7 @@ class KongKind:
             usernames={each["username"]: each for each in consumers if each.get("username")},
             routes=routes_of(config, settings.routes),
             shared=self._shared,
+            statistics=lambda: self._services.statistics(),
         )
 
     async def _close(self, keys: list[Key]) -> None:

@@ -26,7 +26,7 @@ def test_every_method_of_the_protocol_file_is_served() -> None:
     for name in ("request.get_body", "response.error", "service.set_retries", "service.set_timeouts", "log",
                  "service.request.set_body", "service.request.clear_query_arg", "service.request.enable_buffering",
                  "service.response.get_body", "response.set_raw_body", "response.get_raw_body", "vault.get", "log.inspect",
-                 "client.set_authenticated_consumer_groups", "nginx.shared.get", "nginx.shared.set", "node.get_hostname",
+                 "client.set_authenticated_consumer_groups", "nginx.shared.get", "nginx.shared.set", "nginx.get_statistics", "node.get_hostname",
                  "plugin.get_id", "cluster.get_id", "telemetry.log", "log.deprecation", "request.get_start_time"):  # fmt: skip
         assert f"kong.{name}" in METHODS
 
@@ -458,3 +458,14 @@ def test_a_call_that_comes_behind_the_end_of_its_exchange_changes_nothing() -> N
     with pytest.raises(PdkError, match="exchange is over"):
         call("kong.service.request.set_header", ["x-a", "1"])
     assert view.request_headers.get(b"x-a") is None
+
+
+def test_statistics_are_those_of_the_worker_at_the_time() -> None:
+    """As plugins that watch their gateway read them; nothing before there are any."""
+    numbers = {"connections_active": 3, "total_requests": 7}
+    gateway = Gateway(node_id="node", statistics=lambda: numbers)
+    function = METHODS["kong.nginx.get_statistics"].function
+    assert function(event(gateway=gateway)) == numbers
+    numbers["total_requests"] = 8
+    assert function(event(gateway=gateway))["total_requests"] == 8
+    assert function(event()) == {}

@@ -59,3 +59,9 @@ def shared_get(event: Event, key: Any) -> Any:
 def shared_set(event: Event, key: Any, value: Any) -> None:
     """Set a value of this worker; None removes it."""
     store(event.gateway.shared, a_string(key, "key"), value)
+
+
+@method("nginx.get_statistics")
+def get_statistics(event: Event) -> dict[str, int]:
+    """The numbers of connections and requests of this worker, under the names of nginx's variables."""
+    return dict(event.gateway.statistics())

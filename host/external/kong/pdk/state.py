@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 from typing import Any, Final, Protocol
@@ -143,7 +143,7 @@ class Gateway:
     """What is the same for all requests of one configuration.
 
     `consumers`, `usernames`: consumers by id and by user name. `routes`: by id of a route, it and its service, with
-    Kong's keys. `shared`: what plugins keep in this worker.
+    Kong's keys. `shared`: what plugins keep in this worker. `statistics`: of its connections and requests.
     """
 
     trusted_ips: tuple[Network, ...] = ()
@@ -154,6 +154,7 @@ class Gateway:
     usernames: Mapping[str, dict[str, Any]] = field(default_factory=dict)
     routes: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = field(default_factory=dict)
     shared: dict[str, Any] = field(default_factory=dict)
+    statistics: Callable[[], Mapping[str, int]] = dict
 
 
 @dataclass(frozen=True, slots=True)
