@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -46,12 +47,18 @@ def python_runner() -> list[str]:
     return [str(folder / "venv/bin/python"), str(SOURCES / "runner.py")]
 
 
+def _is_listening(path: Path) -> bool:
+    """Whether connections to the socket are taken: it is there, bound, before they are."""
+    with socket.socket(socket.AF_UNIX) as own:
+        return own.connect_ex(str(path)) == 0
+
+
 class Unmanaged:
     """A runner that somebody starts by hand."""
 
-    def __init__(self, command: list[str], socket: Path) -> None:
-        socket.unlink(missing_ok=True)
-        environment = {"APISIX_LISTEN_ADDRESS": f"unix:{socket}", "APISIX_CONF_EXPIRE_TIME": "3600"}
+    def __init__(self, command: list[str], path: Path) -> None:
+        path.unlink(missing_ok=True)
+        environment = {"APISIX_LISTEN_ADDRESS": f"unix:{path}", "APISIX_CONF_EXPIRE_TIME": "3600"}
         self.process = subprocess.Popen(
             command,
             env={**os.environ, **environment},
@@ -60,7 +67,7 @@ class Unmanaged:
             start_new_session=True,
         )
         end = time.monotonic() + 20
-        while not socket.exists():
+        while not _is_listening(path):
             assert self.process.poll() is None, f"{command} has ended: {self.process.returncode}"
             assert time.monotonic() < end, f"{command} makes no socket"
             time.sleep(0.01)
@@ -73,9 +80,9 @@ class Unmanaged:
 
 
 @contextlib.contextmanager
-def unmanaged(command: list[str], socket: Path) -> Iterator[Unmanaged]:
+def unmanaged(command: list[str], path: Path) -> Iterator[Unmanaged]:
     """Run it until the block ends."""
-    runner = Unmanaged(command, socket)
+    runner = Unmanaged(command, path)
     try:
         yield runner
     finally:
