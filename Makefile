@@ -65,7 +65,7 @@ test-peers: venv peers ## Install the real peers (Envoy, nginx) and run what is 
 	SLUICEWAY_PEERS=require timeout --signal=INT 1500 $(BIN)/python -m pytest tests/peers $(PYTEST_ARGUMENTS)
 
 .PHONY: peers
-peers: ## Install the peers: Envoy into .peers, nginx with Lua and wrk by apt
+peers: ## Install the peers: Envoy into .peers, nginx with Lua, Redis and wrk by apt
 	scripts/install-peers $(PEERS)
 
 .PHONY: bench
