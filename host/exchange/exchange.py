@@ -245,9 +245,9 @@ class Exchange(RequestSide):
         flags, request = settle_request(self.handle, self._downstream.client_handle, host)
         if flags > LEAVING:
             flags = self._attend(flags)
-        if flags:
-            # A filter may have changed where it goes; the head has the Host of where it went.
-            self.on_ready(flags, request if self._upstream is upstream else None)
+        # Without flags, too: a side may be blocked no more. And a filter may have changed where the request goes: the
+        # head has the Host of where it went.
+        self.on_ready(flags, request if self._upstream is upstream else None)
 
     def on_ready(self, flags: int, request: bytes | None = None) -> None:
         """The chain has moved on without an event of ours. `request`: its head, if that is what leaves."""

@@ -408,3 +408,32 @@ def test_a_filter_that_raises_fails_its_exchange_only(event: str) -> None:
             if node.received():
                 node.send(OK)
         assert status_of(client.received()) == (200 if event in ("on_log", "on_delete") else 500)
+
+
+class Watches(PythonFilter):
+    """Holds responses; the test has it watch their bodies."""
+
+    max_body_size = 10
+
+    def __init__(self) -> None:
+        self.context: FilterContext
+
+    def on_response_headers(self, context: FilterContext, end_of_stream: bool) -> Action | None:
+        self.context = context
+        return Action.PAUSE
+
+    def on_response_body(self, context: FilterContext, end_of_stream: bool) -> Action | None:
+        return None if end_of_stream else Action.PAUSE
+
+
+def test_a_response_that_was_held_back_goes_on_when_its_body_is_watched() -> None:
+    """Nothing leaves at that moment, and yet the node may send on."""
+    filter_ = Watches()
+    wire = Wire(filters=(filter_,))
+    wire.client().send(GET)
+    node = wire.accept()
+    node.send(b"HTTP/1.1 200 OK\r\n" + DATE + b"Content-Length: 20\r\n\r\n")
+    node.send(b"0123456789")
+    assert node.transport.paused
+    filter_.context.watch_response_body()
+    assert not node.transport.paused
