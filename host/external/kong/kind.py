@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from host.chain import PhaseClass
-from host.config import Config, ExternalPlugin, PluginUse
+from host.config import Config, ExternalPlugin, PluginUse, all_uses
 from host.config.kong_values import KongPlugin, KongServer, KongSettings
 from host.external.complaints import Complaints
 from host.external.kind import Failure, Part, Services
@@ -72,7 +72,7 @@ class KongKind:
         self._servers.update(servers)
         loaded = KongLoaded(self._gateway(config, settings), self._services, self._background, settings)
         loaded.take(plugins, found, reasons)
-        loaded.try_uses(_uses(config))
+        loaded.try_uses(uses_of(config))
         return loaded
 
     def _gateway(self, config: Config, settings: KongSettings) -> Gateway:
@@ -236,10 +236,7 @@ def _unfit(name: str, found: list[Found], reasons: list[str]) -> str | None:
     return None
 
 
-def _uses(config: Config) -> Iterator[tuple[PluginUse, bool]]:
-    for rule in config.global_rules:
-        yield from ((use, False) for use in rule.plugins)
-    for route in config.routes:
-        yield from ((use, False) for use in route.plugins)
-    for stream_route in config.stream_routes:
-        yield from ((use, True) for use in stream_route.plugins)
+def uses_of(config: Config) -> Iterator[tuple[PluginUse, bool]]:
+    """Yield each use, a shadow's too, and whether it is of a stream route."""
+    of_streams = {use for route in config.stream_routes for use in route.plugins}
+    return ((use, use in of_streams) for use in all_uses(config))
